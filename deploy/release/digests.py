@@ -17,14 +17,22 @@ PATHS = {
 """Where the values name an image, if not under the image's own name."""
 
 
-def values(registry: str, folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {"image": {"registry": registry}}
+def read(folder: Path) -> dict[str, str]:
+    """Return the digests in the folder, by name of the image."""
+    found: dict[str, str] = {}
     for file in sorted(folder.iterdir()):
         digest = file.read_text().strip()
         if not DIGEST.fullmatch(digest):
             sys.exit(f"{file} holds no digest: {digest!r}")
+        found[file.name] = digest
+    return found
+
+
+def values(registry: str, folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {"image": {"registry": registry}}
+    for name, digest in read(folder).items():
         section = found
-        for key in PATHS.get(file.name, (file.name, "image")):
+        for key in PATHS.get(name, (name, "image")):
             section = section.setdefault(key, {})
         section["digest"] = digest
     return found

@@ -8,8 +8,14 @@ LONGEST_OUTPUT_SIDE = 16_384
 """Limit for the longer side of a result, in pixels."""
 LARGEST_UPLOAD_BYTES = 10_485_760
 """Limit for one uploaded file, in bytes, inclusive."""
+PREVIEWS = ("original.webp", "result.webp", "original.pyramid", "result.pyramid")
+"""What an image may have for browsers: the ends of the keys of these objects."""
 MOST_BATCH_IMAGES = 20
 """Limit for the number of files in one multipart batch."""
+MOST_MANIFEST_ITEMS = 1000
+"""Limit for the number of items in one manifest."""
+LONGEST_REFERENCE = 255
+"""Limit for the characters of an item's reference."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 """The header by which a client repeats a request that must take effect once."""

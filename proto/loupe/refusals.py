@@ -81,6 +81,9 @@ HTTPS_REQUIRED = Refusal(
 )
 
 IMAGE_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "image_not_found", "Image not found.")
+PYRAMID_NOT_FOUND = Refusal(
+    grpc.StatusCode.NOT_FOUND, "pyramid_not_found", "There is no pyramid of this picture."
+)
 BATCH_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "batch_not_found", "Batch not found.")
 TOKEN_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "token_not_found", "Token not found.")
 WEBHOOK_NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "webhook_not_found", "Webhook not found.")

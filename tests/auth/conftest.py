@@ -24,7 +24,8 @@ async def schema(stores: Stores) -> AsyncGenerator[Sessions]:
 async def sessions(schema: Sessions) -> Sessions:
     async with schema.begin() as session:
         tables = sa.text(
-            "TRUNCATE outbox, signing_key, guesses, mail_count, user_account RESTART IDENTITY CASCADE"
+            "TRUNCATE outbox, signing_key, guesses, mail_count, audit_entry, user_account"
+            " RESTART IDENTITY CASCADE"
         )
         await (await session.connection()).execute(tables)
     return schema

@@ -11,6 +11,7 @@ from auth import events
 from auth.mail import Mailer
 from auth.settings import Settings
 from common import bus, outbox
+from common.audit import STREAM
 from common.metrics import Readiness
 from loupe_local.ports import HOST
 from loupe_local.stores import Stores
@@ -40,7 +41,7 @@ async def sending_mails(auth: AuthHarness, stores: Stores) -> AsyncGenerator[Non
         js = client.jetstream()
         with contextlib.suppress(nats.js.errors.NotFoundError):
             await js.delete_stream("AUTH")
-        await bus.declare(js, events.EVENTS, bus.DEAD)
+        await bus.declare(js, events.EVENTS, STREAM, bus.DEAD)
         sender = mail_sender(auth, stores)
         loops = [
             asyncio.create_task(outbox.relay(auth.sessions, js, stores.database_url("auth"))),

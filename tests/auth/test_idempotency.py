@@ -46,6 +46,8 @@ async def test_methods_without_side_effects_work_on_a_read_only_database(
         calls = {
             "GetUser": user.GetUser(pb.GetUserRequest()),
             "ListTokens": user.ListTokens(pb.ListTokensRequest()),
+            "ListOwnAudit": user.ListOwnAudit(pb.ListOwnAuditRequest()),
+            "ListAudit": read_only.operator.ListAudit(pb.ListAuditRequest()),
             "ListUsers": read_only.operator.ListUsers(pb.ListUsersRequest()),
             "FindUser": read_only.operator.FindUser(pb.FindUserRequest(email="jane@example.com")),
         }

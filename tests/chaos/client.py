@@ -1,8 +1,10 @@
 """A client of the REST API that writes down what it asked for and what was answered."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import httpx2
@@ -13,7 +15,9 @@ from tests.chaos.journal import Journal, Submission, Wish
 TIMEOUT_SECONDS = 20.0
 RETRY_SECONDS = 0.5
 TEMPORARY = {502, 503, 504}
-"""Answers that say: try again later. 429 is none of them, because the limits are high."""
+"""Answers that say: try again later."""
+EXPECTED = {404, 409, 429}
+"""Answers that a scenario may get: a thing is gone, or has changed, or two archives are on their way."""
 OPTIONS: Sequence[tuple[dict[str, object], tuple[int, int]]] = (
     ({"scale_factor": 2, "model": "faithful"}, (48, 48)),
     ({"scale_factor": 4, "model": "faithful"}, (96, 96)),
@@ -31,7 +35,14 @@ class Client:
     """A user with a token, who uses all gateways in turn."""
 
     def __init__(
-        self, *, user_id: int, token: str, gateways: Sequence[str], journal: Journal, chosen: random.Random
+        self,
+        *,
+        user_id: int,
+        token: str,
+        gateways: Sequence[str],
+        gallery: str,
+        journal: Journal,
+        chosen: random.Random,
     ) -> None:
         self.user_id = user_id
         self.random = chosen
@@ -39,6 +50,7 @@ class Client:
         self.is_over = asyncio.Event()
         """Set at the end of the run. Nothing is waited for any longer."""
         self._gateways = gateways
+        self._gallery = gallery
         self._http = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT_SECONDS, trust_env=False
         )
@@ -54,13 +66,60 @@ class Client:
         form = {key: str(value) for key, value in fields.items()}
         headers = {"Prefer": "wait=10"} if wait else {}
         answer = await self.request("POST", "/api/images/upscale", files=files, data=form, headers=headers)
-        submission.is_accepted = _is_accepted(answer)
-        if answer is not None and submission.is_accepted:
-            image = answer.json()["data"]
-            submission.image_id = image["id"]
-            if answer.status_code == 200 and image["status"] in UNFINISHED:
-                self.journal.wrong_answers.append(f"an upload waited, and the image is {image['status']}")
+        self._note(submission, answer)
         return submission
+
+    async def upload_for_a_minute(self) -> Submission:
+        """Upload one image that is to be deleted a minute after its end."""
+        fields, size = self.random.choice(OPTIONS)
+        submission = self.journal.add(self.user_id, *size)
+        submission.wish = Wish.EXPIRE
+        files = {"image": (submission.file_name, pictures.draw(submission.number))}
+        form = {key: str(value) for key, value in fields.items()} | {"expires_in": "60"}
+        self._note(submission, await self.request("POST", "/api/images/upscale", files=files, data=form))
+        return submission
+
+    async def send_link(self) -> Submission:
+        """Ask for a picture of the gallery by its address."""
+        fields, size = self.random.choice(OPTIONS)
+        submission = self.journal.add(self.user_id, *size)
+        body = {"image_url": f"{self._gallery}/{submission.file_name}", **fields}
+        self._note(submission, await self.request("POST", "/api/images/upscale", json=body))
+        return submission
+
+    async def upload_directly(self) -> Submission | None:
+        """Put a picture into the store, and name it then. Return None if the run ends before it is there."""
+        fields, size = self.random.choice(OPTIONS)
+        submission = self.journal.add(self.user_id, *size)
+        file = pictures.draw(submission.number)
+        announced = {"filename": submission.file_name, "size": len(file), "sha256": sha256(file).hexdigest()}
+        submission.is_accepted = False
+        prepared = await self.insist("POST", "/api/uploads", json=announced)
+        if prepared is None or not await self._store(prepared.json()["data"], file):
+            return None
+        body = {"upload_id": prepared.json()["data"]["id"], **fields}
+        self._note(submission, await self.request("POST", "/api/images/upscale", json=body))
+        return submission
+
+    async def _store(self, upload: dict[str, Any], file: bytes) -> bool:
+        """Put the file again and again until the store has it. Return False if the run ends before."""
+        while not self.is_over.is_set():
+            with contextlib.suppress(httpx2.TransportError):
+                headers = {**upload["headers"], "Authorization": ""}
+                answer = await self._http.put(upload["url"], content=file, headers=headers)
+                if answer.is_success:
+                    return True
+            await asyncio.sleep(RETRY_SECONDS)
+        return False
+
+    def _note(self, submission: Submission, answer: httpx2.Response | None) -> None:
+        submission.is_accepted = _is_accepted(answer)
+        if answer is None or not submission.is_accepted:
+            return
+        image = answer.json()["data"]
+        submission.image_id = image["id"]
+        if answer.status_code == 200 and image["status"] in UNFINISHED:
+            self.journal.wrong_answers.append(f"an upload waited, and the image is {image['status']}")
 
     async def upload_again_and_again(self) -> Submission:
         """Upload one image with an idempotency key until it is accepted, and then once more.
@@ -110,14 +169,14 @@ class Client:
             self.journal.answers["none"] += 1
             return None
         self.journal.answers[str(answer.status_code)] += 1
-        if answer.is_error and answer.status_code not in TEMPORARY | {404, 409}:
+        if answer.is_error and answer.status_code not in TEMPORARY | EXPECTED:
             self.journal.wrong_answers.append(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
         return answer
 
-    async def insist(self, method: str, path: str) -> httpx2.Response | None:
+    async def insist(self, method: str, path: str, **options: Any) -> httpx2.Response | None:
         """Repeat a request until it is answered. Return None if the run ends before."""
         while not self.is_over.is_set():
-            answer = await self.request(method, path)
+            answer = await self.request(method, path, **options)
             if answer is not None and answer.status_code not in TEMPORARY:
                 return answer
             await asyncio.sleep(RETRY_SECONDS)
@@ -142,6 +201,14 @@ class Client:
         answer = await self.insist("DELETE", path)
         for one in submissions:
             one.is_wish_confirmed = answer is not None and answer.status_code in {200, 404}
+
+    async def follow(self, submission: Submission) -> None:
+        """Wait for the end of an accepted image, and download its result."""
+        if submission.image_id is None:
+            return
+        image = await self.wait(f"/api/images/{submission.image_id}")
+        if image and image["status"] == "completed":
+            await self.download(image, submission)
 
     async def download(self, image: dict[str, Any], submission: Submission) -> None:
         """Download a result by its link, and write it down if it is not the client's own."""

@@ -31,6 +31,7 @@ BLOCKS = """
     SELECT user_id, sum(total)::int AS total, sum(completed)::int AS completed, sum(failed)::int AS failed
     FROM image_block GROUP BY user_id
 """
+WAITING_UPLOADS = "SELECT object_key FROM direct_upload WHERE used_at IS NULL"
 RESERVATIONS = "SELECT id::text, user_id, period_start, state FROM reservation"
 LEDGER = "SELECT reservation_id::text, user_id, period_start, change, reason FROM ledger_entry"
 QUOTAS = "SELECT user_id, period_start, used FROM quota"
@@ -54,6 +55,7 @@ async def collect(
         quotas=await _rows(world, "billing", evidence.QuotaRow, QUOTAS),
     )
     found.outboxes = {name: await _count_outbox(world, name) for name in WITH_DATABASE}
+    found.waiting_uploads = await _waiting_uploads(world)
     found.objects = await asyncio.to_thread(_keys, world)
     await _read_results(world, found.images, known)
     found.results = known
@@ -76,6 +78,12 @@ async def _count_outbox(world: World, database: str) -> int:
     url = world.stack.stores.postgres.admin_url(database)
     async with await psycopg.AsyncConnection.connect(url) as connection:
         return len(await (await connection.execute("SELECT id FROM outbox")).fetchall())
+
+
+async def _waiting_uploads(world: World) -> frozenset[str]:
+    url = world.stack.stores.postgres.admin_url("images")
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        return frozenset(key for (key,) in await (await connection.execute(WAITING_UPLOADS)).fetchall())
 
 
 def _keys(world: World) -> frozenset[str]:

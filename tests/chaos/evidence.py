@@ -91,6 +91,8 @@ class Evidence:
     quotas: Sequence[QuotaRow] = ()
     outboxes: Mapping[str, int] = field(default_factory=dict[str, int])
     objects: frozenset[str] = frozenset()
+    waiting_uploads: frozenset[str] = frozenset()
+    """The keys of direct uploads that were not used yet. Their objects may be there or not."""
     results: Mapping[int, Reading | str] = field(default_factory=dict[int, Reading | str])
     """The number that the result of a completed image shows, or why it cannot be read, by the image's id."""
     waiting_messages: Mapping[str, int] = field(default_factory=dict[str, int])

@@ -12,6 +12,8 @@ class Wish(StrEnum):
     RESULT = "result"
     CANCEL = "cancel"
     DELETE = "delete"
+    EXPIRE = "expire"
+    """The image shall be gone a while after its end."""
 
 
 @dataclass(kw_only=True)

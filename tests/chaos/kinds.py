@@ -20,6 +20,8 @@ class Scenario:
     """The most images that it submits."""
     weight: int
     play: "Callable[[Client], Coroutine[None, None, None]]"
+    is_slow: bool = False
+    """Whether it makes each run a minute longer. The short run leaves it out."""
 
 
 @dataclass(frozen=True, kw_only=True)

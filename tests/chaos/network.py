@@ -16,11 +16,14 @@ CALLS = (
     ("gateway", "auth"),
     ("gateway", "billing"),
     ("gateway", "images"),
+    ("gateway", "outbound"),
     ("images", "auth"),
     ("images", "billing"),
     ("billing", "auth"),
     ("inference", "auth"),
     ("inference", "images"),
+    ("outbound", "auth"),
+    ("outbound", "images"),
 )
 WITH_OBJECTS = ("images", "inference")
 

@@ -23,8 +23,10 @@ from tests.chaos import collect, disks, plan, plugins, process_facts
 from tests.chaos.client import Client
 from tests.chaos.crowd import Crowd
 from tests.chaos.evidence import Evidence
+from tests.chaos.gallery import gallery
 from tests.chaos.hooks import webhooks
 from tests.chaos.journal import Journal
+from tests.chaos.kinds import Scenario
 from tests.chaos.listener import Listener
 from tests.chaos.pictures import Reading
 from tests.chaos.striker import Striker
@@ -52,6 +54,7 @@ class Options:
     longest_pause_seconds: float = 4.0
     """The longest time between two faults."""
     seconds_per_kill: float = 3.0
+    with_slow_scenarios: bool = True
     folder: Path | None = None
     """The folder of the run's files, by default a temporary one. It stays if there is a violation."""
 
@@ -125,7 +128,7 @@ async def _work(options: Options, running: World, journal: Journal) -> tuple[Str
     striker = Striker(running)
     async with (
         _clients(options, running, journal) as clients,
-        Crowd(clients, plugins.scenarios(), options.images) as crowd,
+        Crowd(clients, _scenarios(options), options.images) as crowd,
     ):
         await crowd.fill_pools(POOL_IMAGES)
         before = process_facts.of(running)
@@ -143,6 +146,10 @@ async def _work(options: Options, running: World, journal: Journal) -> tuple[Str
         found = await _settled(options, running, journal, crowd)
     found.before = before
     return striker, found
+
+
+def _scenarios(options: Options) -> list[Scenario]:
+    return [each for each in plugins.scenarios() if options.with_slow_scenarios or not each.is_slow]
 
 
 async def heal(running: World) -> None:
@@ -188,6 +195,16 @@ async def _collected(running: World, journal: Journal, known: dict[int, Reading 
 @asynccontextmanager
 async def _clients(options: Options, running: World, journal: Journal) -> AsyncGenerator[list[Client]]:
     """Yield several clients of two users. All their random choices come from the seed."""
+    async with gallery() as address, _listening(running, journal), webhooks(running, journal):
+        made = await _make_clients(options, running, journal, address)
+        try:
+            yield made
+        finally:
+            for one in made:
+                await one.close()
+
+
+async def _make_clients(options: Options, running: World, journal: Journal, address: str) -> list[Client]:
     made = list[Client]()
     for token in (running.stack.token, running.stack.other_token):
         async with httpx2.AsyncClient(base_url=running.gateways[0], timeout=30, trust_env=False) as http:
@@ -198,17 +215,13 @@ async def _clients(options: Options, running: World, journal: Journal) -> AsyncG
                 user_id=user_id,
                 token=token,
                 gateways=running.gateways,
+                gallery=address,
                 journal=journal,
                 chosen=random.Random(f"{options.seed} {user_id} {number}"),
             )
             for number in range(4)
         ]
-    try:
-        async with _listening(running, journal), webhooks(running, journal):
-            yield made
-    finally:
-        for one in made:
-            await one.close()
+    return made
 
 
 @asynccontextmanager

@@ -120,6 +120,7 @@ WRONG: list[tuple[str, str, Spoil]] = [
     ("ended", "an image has failed", row(1, status="failed", failure_code="attempts_exhausted")),
     ("ended", "nobody cancelled the image", submission(2, wish="result")),
     ("ended", "a deleted image exists", submission(0, wish="delete", is_wish_confirmed=True)),
+    ("ended", "an image that should have expired exists", submission(0, wish="expire")),
     ("known", "an image exists twice", edit("images", lambda rows: [*rows, replace(rows[0], id=9)])),
     ("known", "nobody submitted the image", row(1, original_filename="000099.png")),
     ("known", "a refused image exists", row(1, original_filename="000005.png")),
@@ -208,6 +209,18 @@ def test_after_the_stream_was_wiped_an_event_may_be_repeated_but_not_missing() -
 
     assert repeated == []
     assert len(missing) == 1
+
+
+def test_a_direct_upload_that_was_not_used_keeps_its_object() -> None:
+    found = sound.evidence()
+    found.objects = found.objects | {"images/incoming/1"}
+    unknown = AUDITS["objects"].check(found)
+    found.waiting_uploads = frozenset({"images/incoming/1"})
+
+    waiting = AUDITS["objects"].check(found)
+
+    assert len(unknown) == 1
+    assert waiting == []
 
 
 def test_a_wiped_broker_excuses_webhooks_for_what_was_uploaded_before_it() -> None:

@@ -16,6 +16,7 @@ OPTIONS = Options(
     longest_pause_seconds=1,
     seconds_per_kill=1,
     orphan_age_seconds=20,
+    with_slow_scenarios=False,
 )
 
 

@@ -17,11 +17,12 @@ CALLS = {
     "gateway": {"auth", "billing", "images", "outbound", "nats"},
     "auth": {"postgresql", "nats"},
     "billing": {"auth", "postgresql", "nats"},
-    "images": {"auth", "billing", "postgresql", "nats", "object-store"},
+    "images": {"auth", "billing", "outbound", "postgresql", "nats", "object-store"},
     "inference": {"auth", "images", "nats", "object-store"},
     "outbound": {"auth", "images", "postgresql", "nats"},
     "operator": {"auth", "billing", "images", "outbound"},
     **{f"migrate-{name}": {"postgresql"} for name in WITH_DATABASE},
+    **{name: {"postgresql", "object-store", "bucket"} for name in ("backup", "restore")},
     "test": {"gateway", "auth", "billing", "images", "outbound", "object-store"},
 }
 CALLS_NOBODY = ("postgresql", "object-store")
@@ -31,6 +32,8 @@ NEIGHBOURS = {"prometheus": "monitoring", "keda": "keda", "stranger": "elsewhere
 """Pods outside the release, with their namespaces."""
 WORLD = {"world": "203.0.113.9"}
 STRANGE = "31337"
+VALUES = {"object-store": "objectStore", "bucket": "backup"}
+"""The keys of peers in the values, if they have other names."""
 DNS = {"dns": ("53", "53/UDP")}
 
 
@@ -64,6 +67,8 @@ def external_ports(values: Object) -> dict[str, str]:
             ports[name] = str(external["port"]) if "port" in external else port_of(external["endpoint"])
     if values["auth"]["smtp"]["host"]:
         ports["smtp"] = str(values["auth"]["smtp"]["port"])
+    if values["backup"]["enabled"] or values["backup"]["restore"]:
+        ports["bucket"] = port_of(values["backup"]["s3"]["endpoint"])
     if values["tracing"]["endpoint"]:
         ports["tracing"] = port_of(values["tracing"]["endpoint"])
     return ports
@@ -99,7 +104,7 @@ def _outgoing_connections(release: Release, source: str) -> set[Connection]:
     ports, policy = external_ports(release.values), release.values["networkPolicy"]
     calls = CALLS.get(source, set()) | ({"tracing"} if source in NAMES else set())
     calls |= {"smtp"} if source == "auth" else set()
-    peers = {name: policy["external"]["objectStore" if name == "object-store" else name] for name in ports}
+    peers = {name: policy["external"][VALUES.get(name, name)] for name in ports}
     names = () if source in CALLS_NOBODY else _selected_outside(release, policy["dns"])
     to_names = {(source, endpoint, port) for endpoint in names for port in DNS.get(endpoint, ())}
     return to_names | {

@@ -17,11 +17,13 @@ PROGRAMS = REPOSITORY / ".loupe" / "helm"
 MAJORS = (4, 3)
 NAMESPACE = "loupe"
 DEFAULT = "default"
+PRODUCTION = "production"
 PROFILES = (
     DEFAULT,
+    PRODUCTION,
     *sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml")),
 )
-"""The values files in the chart's folder `ci`, and the default values."""
+"""The values files in the chart's folder `ci`, those for production, and the default values."""
 GIVEN = (
     "existingSecret",
     "existingSecrets",
@@ -70,7 +72,10 @@ def helm(*argv: str, major: int = 4, stdin: str | None = None) -> str:
 
 
 def values_of(profile: str) -> tuple[str, ...]:
-    return () if profile == DEFAULT else ("--values", str(CHART / "ci" / f"{profile}-values.yaml"))
+    if profile == DEFAULT:
+        return ()
+    file = "values-production.yaml" if profile == PRODUCTION else f"ci/{profile}-values.yaml"
+    return ("--values", str(CHART / file))
 
 
 def template(

@@ -1,31 +1,56 @@
-"""A release that the real Helm installs, upgrades and rolls back on a cluster in memory."""
+"""A release that the real Helm installs, upgrades and rolls back, mostly on a cluster in memory."""
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
 from tests.chart.api.controllers import Controllers
-from tests.chart.api.server import Api, api
+from tests.chart.api.server import UNCHECKED, api
 from tests.chart.checks.secrets import plain
-from tests.chart.helm import CHART, NAMESPACE, helm, load_all, rendered, template, values_of
+from tests.chart.helm import CHART, helm, load_all, rendered, template, values_of
 from tests.chart.objects import Object, Release
 
 NAME = "loupe"
-UNCHECKED = "--disable-openapi-validation"
 ATOMIC = {3: "--atomic", 4: "--rollback-on-failure"}
 UNHURRIED = ("--qps", "1000", "--burst-limit", "1000")
 """Helm spares real clusters by waiting between requests."""
 UNTIL_READY = "--wait"
 
 
+class Cluster(Protocol):
+    """A namespace of a cluster, in memory or real: what tests look at and change beside Helm."""
+
+    @property
+    def controllers(self) -> Controllers:
+        """What decides the fate of pods."""
+        ...
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """The flags of Helm that name the cluster and the namespace."""
+        ...
+
+    @property
+    def applying(self) -> tuple[str, ...]:
+        """The flags of Helm that an installation or upgrade needs on this cluster."""
+        ...
+
+    def find(self, kind: str, name: str) -> Object | None: ...
+    def get(self, kind: str, name: str) -> Object: ...
+    def of(self, kind: str) -> list[Object]: ...
+    def put(self, *objects: Object, manager: str = "kubectl") -> None: ...
+    def remove(self, kind: str, name: str) -> None: ...
+    def change(self, kind: str, name: str, manager: str = "kubectl", **spec: Any) -> None: ...
+
+
 @dataclass(frozen=True)
 class Installation:
     """The commands of an operator with Helm."""
 
-    cluster: Api
+    cluster: Cluster
     major: int
 
     def install(self, *argv: str, **values: Any) -> str:
@@ -41,6 +66,9 @@ class Installation:
 
     def uninstall(self) -> str:
         return self._run("uninstall", NAME)
+
+    def test(self) -> str:
+        return self._run("test", NAME)
 
     def status(self) -> tuple[int, str]:
         """Return the number and the state of the last revision."""
@@ -58,11 +86,15 @@ class Installation:
 
     def _apply(self, command: str, *argv: str, values: dict[str, Any]) -> str:
         stdin = yaml.safe_dump(values)
-        return self._run(command, NAME, str(CHART), "--values", "-", UNCHECKED, *argv, stdin=stdin)
+        flags = (*self.cluster.applying, *argv, "--values", "-")
+        return self._run(command, NAME, str(CHART), *flags, stdin=stdin)
 
     def _run(self, *argv: str, stdin: str | None = None) -> str:
-        where = ("--kube-apiserver", self.cluster.address, "--namespace", NAMESPACE, *UNHURRIED)
-        return helm(*argv, *where, major=self.major, stdin=stdin)
+        return helm(*argv, *self.cluster.where, *UNHURRIED, major=self.major, stdin=stdin)
+
+
+Installer = Callable[..., AbstractContextManager[Installation]]
+"""Called with the version of Helm and objects that are there before. Yields an empty namespace and Helm."""
 
 
 @contextmanager
@@ -75,11 +107,15 @@ def installation(
 
 
 def upgraded(
-    profile: str, *there: Object, major: int = 4, values: Mapping[str, Any] | None = None
+    profile: str,
+    *there: Object,
+    major: int = 4,
+    values: Mapping[str, Any] | None = None,
+    controllers: Controllers | None = None,
 ) -> Release:
     """Render the chart as an upgrade of a release with these objects."""
-    flags = ["--is-upgrade", "--dry-run=server", *([UNCHECKED] if major > 3 else [])]
-    with api(*there) as cluster:
+    flags = ["--is-upgrade", "--dry-run=server", *(UNCHECKED if major > 3 else ())]
+    with api(*there, controllers=controllers) as cluster:
         text = template(
             *values_of(profile), *flags, "--kube-apiserver", cluster.address, values=values, major=major
         )

@@ -27,6 +27,12 @@ def external(**stores: Any) -> dict[str, Any]:
     return {name: {"mode": "external", **given} for name, given in stores.items()}
 
 
+BACKUP = {"endpoint": "https://s3.example.com", "bucket": "backups"}
+EXTERNAL = external(
+    postgresql={"existingSecret": "given", "external": {"host": "postgres.example.com"}},
+    objectStore={"existingSecret": "given", "external": {"endpoint": "https://s3.example.com"}},
+)
+
 OF_THE_SCHEMA: tuple[Row, ...] = (
     ({"gatewya": {}}, "'gatewya' not allowed"),
     ({"gateway": {"replica": 2}}, "'replica' not allowed"),
@@ -58,6 +64,8 @@ OF_THE_SCHEMA: tuple[Row, ...] = (
     ({"nats": {"bundled": {"replicas": 2}}}, "/nats/bundled/replicas': "),
     ({"objectStore": {"bucket": "Loupe"}}, "/objectStore/bucket': 'Loupe' does not match"),
     ({"ingress": {"host": "https://loupe.example.com"}}, "/ingress/host': "),
+    ({"backup": {"restore": "yesterday"}}, "/backup/restore': 'yesterday' does not match"),
+    ({"global": {"ipFamilies": ["IPv7"]}}, "/global/ipFamilies/0': value must be one of"),
     ({"tracing": {"endpoint": "collector:4318"}}, "/tracing/endpoint': "),
     ({"mtls": {"certManager": {"duration": "90 days"}}}, "/mtls/certManager/duration': "),
     ({"priorityClasses": [{"name": "high"}]}, "/priorityClasses/0': missing property 'value'"),
@@ -203,6 +211,23 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
     (
         external(objectStore={"existingSecret": "given", "external": BY_PLATFORM}),
         "objectStore.external.platformCredentials and an existingSecret of objectStore both say",
+    ),
+    (
+        external(
+            nats={
+                "existingSecret": "given",
+                "external": {"host": "nats.example.com", "credentials": {"existingSecret": "creds"}},
+            }
+        ),
+        "nats.existingSecret and nats.external.credentials.existingSecret both say how services log in",
+    ),
+    ({"global": {"ipFamilies": ["IPv6", "IPv4"]}}, "global.ipFamilies names two families"),
+    ({**EXTERNAL, "backup": {"enabled": True}}, "backup saves the stores in the cluster"),
+    ({"backup": {"enabled": True}}, "backup needs backup.s3.endpoint and backup.s3.bucket"),
+    ({"backup": {"enabled": True, "s3": BACKUP}}, "backup needs keys for its bucket"),
+    (
+        {"backup": {"restore": "latest", "s3": {**BACKUP, "existingSecret": "given"}}},
+        "backup.restore replaces the databases, so no service may run",
     ),
     ({"useHelmHooks": False}, "would generate new secrets each time"),
 )

@@ -117,6 +117,25 @@ async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Pa
     assert ["permissions violation" in one for one in denied] == [True]
 
 
+async def test_a_broker_listens_on_ipv6(tmp_path: Path) -> None:
+    chart = release(DEFAULT, nats={"bundled": {"replicas": 1}}, **{"global": {"ipFamilies": ["IPv6"]}})
+    container, config = container_of(chart, "nats"), chart.find("ConfigMap", "loupe-nats-config")
+    assert config
+    filled, ports = environment(chart, container), allocate(["4222", "8222"], {})
+    text = config["data"]["nats.conf"].replace('"/data"', json.dumps(str(tmp_path)))
+    for name, port in ports.items():
+        assert f"[::]:{name}" in text
+        text = text.replace(f"[::]:{name}", f"[::1]:{port}")
+    (tmp_path / "nats.conf").write_text(text.replace(SCRATCH, f"{tmp_path}/"))
+    argv = [*argv_of(container)[:-1], str(tmp_path / "nats.conf")]
+
+    async with running(argv, filled, tmp_path / "log"):
+        login = {"user": "auth", "password": json.loads(filled["AUTH_PASSWORD"])}
+        url = f"nats://[::1]:{ports['4222']}"
+        client = await eventually(lambda: nats.connect(url, **login), OSError, nats.errors.Error)
+        await client.close()
+
+
 async def test_hourly_limits_survive_a_restart_of_one_broker_after_the_other(tmp_path: Path) -> None:
     """Limits are counted in memory. A server that is ready before it has caught up would lose them."""
     chart = release(DEFAULT, nats={"bundled": {"permissions": {"gateway": {}}}})

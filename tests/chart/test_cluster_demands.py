@@ -165,6 +165,24 @@ def test_links_are_https_if_tls_ends_at_the_load_balancer(values: dict[str, Any]
     ] * len(listeners)
 
 
+@pytest.mark.parametrize(("name", "kept"), [("", True), ("nginx-internal", True), ("traefik", False)])
+def test_annotations_of_nginx_are_left_out_for_other_controllers(name: str, kept: bool) -> None:
+    own = {"example.com/own": "1"}
+    store = {"example.com/own": "2"}
+    values = BALANCED["ingress"] | {"className": name, "annotations": own, "storeAnnotations": store}
+
+    found = {
+        one["metadata"]["name"]: annotations(one)
+        for one in release(DEFAULT, **BALANCED | {"ingress": values}).of("Ingress")
+    }
+
+    assert {key: one["example.com/own"] for key, one in found.items()} == {
+        "loupe-gateway": "1",
+        "loupe-object-store": "2",
+    }
+    assert {any(key.startswith("nginx.") for key in one) for one in found.values()} == {kept}
+
+
 def test_routes_need_no_timeouts() -> None:
     rules = [rule for route in release(DEFAULT, **MAPPED).of("HTTPRoute") for rule in route["spec"]["rules"]]
 
@@ -194,6 +212,26 @@ def test_an_alert_has_the_address_of_its_runbook_if_runbooks_are_published(given
     assert all(one.startswith(f"{given}") and not one.startswith("docs/") for one in addresses)
     assert (f"{given}queue.md" in addresses) == bool(given)
     assert given or {one["runbook"] for one in alerts} >= {UNPUBLISHED}
+
+
+def test_services_and_servers_have_both_address_families() -> None:
+    both = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}
+    chart = release(DEFAULT, **{"global": both})
+
+    specs = [(one["metadata"]["name"].endswith("-metrics"), one["spec"]) for one in chart.of("Service")]
+    stacks = {(is_read, one["ipFamilyPolicy"], *one["ipFamilies"]) for is_read, one in specs}
+    listening = {
+        one["value"]
+        for pod in chart.pods
+        for container in pod.spec["containers"]
+        for one in container.get("env", [])
+        if one["name"].endswith(("LISTEN", "_METRICS_ADDRESS"))
+    }
+    config = chart.find("ConfigMap", "loupe-nats-config")
+    assert stacks == {(False, "PreferDualStack", "IPv6", "IPv4"), (True, "SingleStack", "IPv6")}
+    assert listening == {"[::]:8000", "[::]:9000", "[::]:9090", "::", "ipv6:::"}
+    assert config
+    assert "0.0.0.0" not in config["data"]["nats.conf"]  # noqa: S104  as the chart writes it
 
 
 def test_a_paused_release_has_no_annotation_of_a_scaler_that_is_off() -> None:

@@ -13,6 +13,13 @@ from tests.chart.objects import found
 
 OTHERS = {
     "dcgm-exporter": {"DCGM_FI_DEV_GPU_TEMP", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE"},
+    "kubelet": {
+        "kubelet_volume_stats_available_bytes",
+        "kubelet_volume_stats_capacity_bytes",
+        "kubelet_volume_stats_inodes",
+        "kubelet_volume_stats_inodes_free",
+    },
+    "kube-state-metrics": {"kube_cronjob_status_last_successful_time", "kube_cronjob_created"},
     "Triton on a GPU": {
         "nv_gpu_utilization",
         "nv_gpu_memory_used_bytes",

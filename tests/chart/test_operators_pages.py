@@ -12,6 +12,7 @@ from loupe_local.service_names import NAMES
 from tests.chart.helm import CHART, DEFAULT, PROFILES, REPOSITORY, load, rendered
 from tests.chart.installation import upgraded
 from tests.chart.objects import Release
+from tests.chart.restoring import restoring
 
 PAGE_NAMES = ("install", "operations", "backup", "security", "scaling", "ingress", "observability")
 PAGES = [REPOSITORY / "docs" / f"{name}.md" for name in PAGE_NAMES]
@@ -49,7 +50,7 @@ def upgrade_of_the_default() -> Release:
 
 @pytest.mark.parametrize(("page", "name"), sorted(set(texts(OBJECT))))
 def test_an_object_of_the_chart_exists(page: str, name: str) -> None:
-    releases = [*(rendered(profile) for profile in PROFILES), upgrade_of_the_default()]
+    releases = [*(rendered(profile) for profile in PROFILES), upgrade_of_the_default(), restoring()]
     made = {one["metadata"]["name"] for each in releases for one in each.objects}
 
     assert name in NOT_OURS or name.removesuffix("-0") in made

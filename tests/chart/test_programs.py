@@ -20,8 +20,6 @@ from tests.chart.environment import environment
 from tests.chart.helm import DEFAULT, release
 from tests.chart.programs import argv_of, container_of, eventually, run, running
 
-EVERYWHERE, SCRATCH = "0.0.0.0", "/tmp/"  # noqa: S104, S108  as the chart writes them, to be replaced
-
 
 def rights_of(identities: Any) -> set[tuple[str, str, str]]:
     """Return who may do what with which objects, of the store's configuration."""
@@ -32,8 +30,11 @@ def rights_of(identities: Any) -> set[tuple[str, str, str]]:
     }
 
 
-async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Path) -> None:
-    chart = release(DEFAULT)
+@pytest.mark.parametrize(("families", "address"), [([], HOST), (["IPv6"], "[::1]")], ids=["IPv4", "IPv6"])
+async def test_the_object_store_knows_two_identities_and_one_bucket(
+    families: list[str], address: str, tmp_path: Path
+) -> None:
+    chart = release(DEFAULT, **{"global": {"ipFamilies": families}})
     container = container_of(chart, "object-store")
     names = ("s3", "master", "volume", "filer", "admin")
     ports = allocate([*names, *(f"{name}.grpc" for name in names)], {})
@@ -42,7 +43,9 @@ async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Pa
     certificates = tmp_path / "certificates"
     (preparation,) = next(pod for pod in chart.pods if pod.component == "object-store").spec["initContainers"]
     await run([*argv_of(preparation)[:-1], str(certificates)], {})
+    everywhere = environment(chart, container)["LISTEN"]
     filled = environment(chart, container) | {
+        "LISTEN": address.strip("[]"),
         "DATA": str(tmp_path / "data"),
         "SCRATCH": str(tmp_path),
         "CERTIFICATES": str(certificates),
@@ -58,12 +61,11 @@ async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Pa
     script = script.replace("8888.18888", filer).replace(
         "9333.19333", f"{ports['master']}.{ports['master.grpc']}"
     )
-    script = script.replace(EVERYWHERE, HOST)
 
     async with running([shell, flag, script], filled, tmp_path / "log"):
         images, inference = (
             Minio(
-                f"{HOST}:{ports['s3']}",
+                f"{address}:{ports['s3']}",
                 access_key=filled[f"{name}_ACCESS_KEY"],
                 secret_key=filled[f"{name}_SECRET_KEY"],
                 secure=False,
@@ -82,12 +84,13 @@ async def test_the_object_store_knows_two_identities_and_one_bucket(tmp_path: Pa
             read = answer.read()
         with pytest.raises(S3Error) as caught:
             await asyncio.to_thread(images.make_bucket, "other")
-        async with grpc.aio.insecure_channel(f"{HOST}:{ports['s3.grpc']}") as stranger:
+        async with grpc.aio.insecure_channel(f"{address}:{ports['s3.grpc']}") as stranger:
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await stranger.unary_unary("/messaging_pb.SeaweedS3IamCache/PutIdentity")(b"", timeout=10)
         identities = json.loads((tmp_path / "s3.json").read_text())
     object_store.remove_sockets(object_store.ObjectStore(ports=ports, keys={}))
 
+    assert everywhere == ("::" if families else "0.0.0.0")  # noqa: S104  as the chart writes it
     assert read == b"pixels"
     assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
     assert rights_of(identities) == {

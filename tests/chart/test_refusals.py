@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.helm import CHART, Refused, template
+from tests.chart.helm import CHART, Refused, template, values_of
 from tests.chart.refusals import OF_THE_SCHEMA, OF_THE_TEMPLATES
 
 SENTENCE = re.compile(r"\b(?:fail|required) \(?(?:printf )?\"((?:[^\"\\]|\\.)+)\"")
@@ -34,6 +34,18 @@ def test_a_combination_that_cannot_work_is_refused(values: dict[str, Any], part:
     assert "the schema" not in message
 
 
+def message_to_argo(**values: Any) -> str:
+    """Return how the chart answers a renderer that knows the cluster's kinds but cannot read the cluster."""
+    with pytest.raises(Refused) as refused:
+        template("--api-versions", "argoproj.io/v1alpha1", values=values)
+    return " ".join(str(refused.value).split())
+
+
+def test_argo_cd_cannot_generate_secrets() -> None:
+    assert "would generate new secrets at each sync: set useHelmHooks=false" in message_to_argo()
+    assert template(*values_of("external"), "--api-versions", "argoproj.io/v1alpha1")
+
+
 def test_helm_3_refuses_the_same_values() -> None:
     assert OF_THE_TEMPLATES[0][1] in message_about(OF_THE_TEMPLATES[0][0], major=3)
     assert "Additional property gatewya is not allowed" in message_about({"gatewya": {}}, major=3)
@@ -42,7 +54,7 @@ def test_helm_3_refuses_the_same_values() -> None:
 def test_every_message_of_the_templates_is_tested() -> None:
     sources = [path.read_text() for path in (CHART / "templates").rglob("*.*")]
     sentences = {sentence for source in sources for sentence in SENTENCE.findall(source)}
-    messages = [message_about(values) for values, _ in OF_THE_TEMPLATES]
+    messages = [*(message_about(values) for values, _ in OF_THE_TEMPLATES), message_to_argo()]
 
     untested = [one for one in sentences if not any(_pattern(one).search(text) for text in messages)]
 

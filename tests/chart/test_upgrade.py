@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from loupe_local.service_names import WITH_DATABASE
+from tests.chart.api.controllers import Controllers
 from tests.chart.checks.all import CHECKS
 from tests.chart.connections import Endpoint, connections, endpoints_of
-from tests.chart.helm import DEFAULT, PROFILES, release, rendered
+from tests.chart.helm import DEFAULT, MAJORS, PROFILES, release, rendered
 from tests.chart.installation import upgraded
 from tests.chart.kubernetes import VERSIONS, problems
 from tests.chart.objects import Object, Release, called, is_hook
@@ -83,6 +84,27 @@ def test_no_hook_waits_for_a_database_that_the_upgrade_creates() -> None:
     without = [one for one in before() if one["kind"] != "StatefulSet"]
 
     assert migrated_by_hooks(upgraded(DEFAULT, *without)) == set()
+
+
+@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("looks", [1, 3, 4, 5, 8])
+def test_hooks_have_what_they_need_although_the_database_becomes_ready_meanwhile(
+    looks: int, major: int
+) -> None:
+    """Helm renders one template after the other, and each could find another state of the cluster."""
+    controllers = Controllers(looks={"loupe-postgresql": looks})
+
+    after = upgraded(DEFAULT, *before(), controllers=controllers, major=major)
+
+    accounts = {pod_of(job)["serviceAccountName"] for job in after.of("Job")}
+    allowed = {
+        label
+        for one in after.of("NetworkPolicy")
+        if is_hook(one)
+        for label in one["spec"]["podSelector"]["matchExpressions"][0]["values"]
+    }
+    assert accounts <= {one["metadata"]["name"] for one in after.of("ServiceAccount") if is_hook(one)}
+    assert allowed == {f"migrate-{name}" for name in migrated_by_hooks(after)}
 
 
 def test_no_hook_waits_for_a_role_that_the_upgrade_creates() -> None:

@@ -17,6 +17,9 @@ MONITORING = ("ServiceMonitor", "PrometheusRule")
 SET_BY_THE_CHART = {"metrics_listen", "listen", "log_level", "console_folder"}
 """The chart sets the ports and one log level for all services. The console is a matter of the image."""
 OPTIONAL = {
+    "nats_credentials_file",
+    "nats_certificate",
+    "nats_key",
     "triton_secret",
     "smtp_user",
     "smtp_password",

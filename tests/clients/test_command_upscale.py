@@ -62,6 +62,9 @@ async def test_a_folder_of_50_mixed_files_ends_in_a_report_and_a_second_run_does
     (folder / "notes.txt").write_text("This is no picture.")
     (folder / "text.jpg").write_text("Neither is this.")
     (folder / "broken.jpg").write_bytes(encoded(photo)[:300])
+    (folder / "gone.jpg").symlink_to("nowhere")
+    (folder / "again").symlink_to("sub")
+    os.mkfifo(folder / "pipe.jpg")
     command = ("upscale", "holiday", "-r", "--scale", "2", "-o", "big", "--json")
 
     first = await shell.loupe(*command)
@@ -69,10 +72,11 @@ async def test_a_folder_of_50_mixed_files_ends_in_a_report_and_a_second_run_does
     second = await shell.loupe(*command)
 
     fates = {line["source"]: line for line in first.lines if line["event"] in ("done", "refused", "skipped")}
-    assert Counter(line["event"] for line in fates.values()) == {"done": 47, "refused": 1, "skipped": 2}
+    assert Counter(line["event"] for line in fates.values()) == {"done": 47, "refused": 1, "skipped": 5}
     assert first.lines[-1]["event"] == "summary"
     assert "corrupt" in fates["holiday/broken.jpg"]["message"]
     assert fates["holiday/notes.txt"]["message"] == "it is no picture"
+    assert fates["holiday/gone.jpg"]["message"] == "it is no file"
     assert first.code == second.code == 1
     assert charged == await used(own) == 47
     assert not [line for line in second.lines if line.get("is_new") and line["event"] != "skipped"]

@@ -12,7 +12,7 @@ from common.security_events import EVENTS, events, record
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `([a-z_]+\.[a-z_]+)` \| (info|warning) \| (.+) \|$", re.MULTILINE)
 USED = re.compile(
-    r"record(?:_on_commit)?\(\s*(?:session,\s*)?\"([a-z_.]+)\"|\"(token\.(?:evicted|revoked))\""
+    r"record\(\s*(?:session,\s*)?\"([a-z_.]+)\"|\"(token\.(?:evicted|revoked)|batch\.(?:cancelled|deleted))\""
 )
 
 

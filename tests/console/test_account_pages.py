@@ -14,7 +14,7 @@ async def test_a_token_is_shown_once_works_and_can_be_revoked(
     visitor = await visit()
     await visitor.enter(await people.new())
     page = visitor.page
-    await page.get_by_role("link", name="Tokens").click()
+    await page.get_by_role("link", name="API").click()
     await page.get_by_label("Name").fill("Backup program")
     await page.get_by_role("checkbox", name="Make images").uncheck()
 

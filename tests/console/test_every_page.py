@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from playwright.async_api import expect
 
 from tests.client import upload_image, wait_for_status
 from tests.console.conftest import NewVisitor
@@ -13,9 +14,22 @@ from tests.console.installed import CHECKS
 from tests.console.visitor import Visitor
 from tests.gateway.harness import Harness, People, Person
 
-PAGES = ("", "/history", "/images/{id}", "/usage", "/tokens", "/account")
+PAGES = (
+    "",
+    "/history",
+    "/batches",
+    "/batches/{batch_id}",
+    "/images/{id}",
+    "/usage",
+    "/tokens",
+    "/webhooks",
+    "/webhooks/{webhook_id}",
+    "/account",
+)
 DOORS = ("", "/register", "/forgot")
 LONG_NAME = "a picture with a rather long name, as some telephones give them.png"
+WEBHOOK = "http://127.0.0.1:9/a/rather/long/address/at/which/nobody/listens?token=0123456789abcdef"
+WAIT = {"Prefer": "wait=60"}
 WIDTHS = (375, 768, 1440)
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 AXE = CHECKS / "node_modules/axe-core/axe.min.js"
@@ -25,8 +39,10 @@ SETTLED = "document.fonts.ready.then(() => document.documentElement.scrollWidth)
 
 @dataclass(frozen=True)
 class Owner:
+    """Somebody who has one of everything."""
+
     person: Person
-    image_id: int
+    ids: dict[str, int]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +51,13 @@ async def owner(gateway: Harness, people: People, photos: list[Path]) -> AsyncGe
     async with gateway.client(person.token) as client:
         image_id = await upload_image(client, photos[0].read_bytes(), LONG_NAME)
         await wait_for_status(client, image_id, "completed")
-        yield Owner(person, image_id)
+        files = [("images[]", (photo.name, photo.read_bytes())) for photo in photos[:2]]
+        batch = await client.post("/api/batches", files=files, data={"name": LONG_NAME}, headers=WAIT)
+        webhook = await client.post("/api/webhooks", json={"url": WEBHOOK, "description": "Our shop"})
+        webhook_id = webhook.json()["data"]["webhook"]["id"]
+        await client.post(f"/api/webhooks/{webhook_id}/test")
+        ids = {"id": image_id, "batch_id": batch.json()["data"]["id"], "webhook_id": webhook_id}
+        yield Owner(person, ids)
 
 
 async def faults(visitor: Visitor, *paths: str) -> dict[tuple[str, int], list[Any]]:
@@ -44,6 +66,7 @@ async def faults(visitor: Visitor, *paths: str) -> dict[tuple[str, int], list[An
     for path in paths:
         await visitor.open(path)
         await page.locator("h1").wait_for()
+        await expect(page.locator("[aria-busy=true]")).to_have_count(0)
         await page.evaluate(script)
         for width in WIDTHS:
             await page.set_viewport_size({"width": width, "height": 800})
@@ -59,7 +82,7 @@ async def test_pages_are_accessible_and_fit(visit: NewVisitor, owner: Owner, sch
     visitor = await visit(color_scheme=scheme)
     await visitor.enter(owner.person)
 
-    assert not await faults(visitor, *(path.format(id=owner.image_id) for path in PAGES))
+    assert not await faults(visitor, *(path.format(**owner.ids) for path in PAGES))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

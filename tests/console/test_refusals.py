@@ -4,9 +4,11 @@ import secrets
 from pathlib import Path
 
 import httpx2
+from PIL import Image
 from playwright.async_api import expect
 
 from tests.console.conftest import NewVisitor
+from tests.console.visitor import SEND
 from tests.gateway.harness import PASSWORD, Harness, People
 
 END_SESSIONS = "UPDATE token SET expires_at = now() WHERE user_id = %s AND console_ends_at IS NOT NULL"
@@ -97,25 +99,27 @@ async def test_a_used_up_quota_is_said_and_the_file_can_be_sent_again(
     await visitor.until_done([photos[1].name])
 
 
-async def test_after_a_session_has_ended_the_upload_goes_on_with_the_next_one(
+async def test_after_a_session_has_ended_the_uploads_go_on_with_the_next_one(
     visit: NewVisitor, checking_gateway: Harness, people: People, photos: list[Path]
 ) -> None:
     person = await people.new("professional")
     visitor = await visit(gateway=checking_gateway)
     visitor.may_be_refused = True
     await visitor.enter(person)
-    await people.execute_sql("auth", END_SESSIONS, person.id)
+    await visitor.choose(*photos, sends=False)
+    await visitor.sees("are left")  # the estimate has come
 
-    await visitor.choose(photos[0])
+    await people.execute_sql("auth", END_SESSIONS, person.id)
+    await visitor.page.get_by_role("button", name=SEND).dispatch_event("click")
     dialog = visitor.page.get_by_role("dialog")
     await expect(dialog).to_be_visible(timeout=60_000)
     await dialog.get_by_label("Password", exact=True).fill(PASSWORD)
     await dialog.get_by_role("button", name="Sign in").click()
 
-    await visitor.until_done([photos[0].name])
+    await visitor.until_done(photo.name for photo in photos)
 
 
-async def test_without_a_connection_a_file_waits_for_another_try(
+async def test_without_a_connection_files_wait_and_go_on_when_it_is_back(
     visit: NewVisitor, people: People, photos: list[Path]
 ) -> None:
     visitor = await visit()
@@ -124,12 +128,52 @@ async def test_without_a_connection_a_file_waits_for_another_try(
     context = visitor.page.context
 
     await context.set_offline(True)
-    await visitor.choose(photos[0])
+    await visitor.choose(*photos)
     await visitor.sees("Loupe does not answer.")
     await context.set_offline(False)
-    await visitor.page.get_by_role("button", name="Try again").click()
 
-    await visitor.until_done([photos[0].name])
+    await visitor.until_done(photo.name for photo in photos)
+
+
+async def test_a_file_that_is_removed_while_it_waits_is_named_and_the_others_arrive(
+    visit: NewVisitor, people: People, photos: list[Path], tmp_path: Path
+) -> None:
+    visitor = await visit()
+    visitor.may_be_offline = True
+    await visitor.enter(await people.new("professional"))
+    removed = tmp_path / "removed.png"
+    removed.write_bytes(photos[0].read_bytes())
+    await visitor.choose(removed, photos[1], sends=False)
+
+    removed.unlink()
+    await visitor.send()
+
+    await visitor.until_done([photos[1].name])
+    await visitor.sees("The file is no longer on your disk.")
+
+
+async def test_300_files_at_once_are_taken_up_to_the_quota_and_the_rest_can_be_sent_later(
+    visit: NewVisitor, gateway: Harness, people: People, tmp_path: Path
+) -> None:
+    person = await people.new("professional")
+    await people.operator.set_quota(person.email, 6)
+    visitor = await visit()
+    visitor.may_be_refused = True
+    await visitor.enter(person)
+    files = [tmp_path / f"{number}.png" for number in range(300)]
+    for number, file in enumerate(files):
+        Image.new("RGB", (8, 8), (number % 256, 0, 0)).save(file)
+
+    await visitor.choose(*files)
+    await visitor.sees("You have exceeded your monthly image quota.")
+    again = visitor.page.get_by_role("button", name="Try all 294 again")
+    await expect(again).to_be_visible()
+    await people.operator.set_quota(person.email, 8)
+    await again.click()
+
+    await expect(visitor.page.get_by_role("button", name="Try all 292 again")).to_be_visible(timeout=60_000)
+    async with gateway.client(person.token) as client:
+        assert (await client.get("/api/images")).json()["meta"]["total"] == 8
 
 
 async def test_signing_out_in_one_tab_signs_out_the_other(visit: NewVisitor, people: People) -> None:

@@ -29,6 +29,7 @@ async def test_pictures_that_are_dropped_arrive_can_be_compared_and_downloaded(
 
     dropped = [{"name": photo.name, "data": list(photo.read_bytes())} for photo in photos]
     await page.evaluate(DROP, dropped)
+    await visitor.send()
     await visitor.until_done(photo.name for photo in photos)
     await visitor.sees("3 done, 0 under way")
 
@@ -43,6 +44,48 @@ async def test_pictures_that_are_dropped_arrive_can_be_compared_and_downloaded(
     await (await download.value).save_as(tmp_path / "result.png")
     with Image.open(tmp_path / "result.png") as result:
         assert result.size == (192, 192)
+
+
+async def test_an_estimate_says_what_the_chosen_pictures_become_before_they_are_sent(
+    visit: NewVisitor, people: People, photos: list[Path]
+) -> None:
+    person = await people.new("professional")
+    await people.operator.set_quota(person.email, 2)
+    visitor = await visit()
+    await visitor.enter(person)
+    page = visitor.page
+
+    await visitor.choose(photos[0], sends=False)
+    await visitor.sees(f"96 {TIMES} 96 → 192 {TIMES} 192")
+    await visitor.sees("then 1 of this month's 2 images are left")
+    await page.get_by_text(f"4{TIMES}").click()
+    await visitor.sees(f"96 {TIMES} 96 → 384 {TIMES} 384")
+    await visitor.choose(*photos[1:], sends=False)
+    await visitor.sees("2 images are left this month, and you have chosen 3")
+    await page.get_by_text("More options").click()
+    await page.get_by_label("Quality").fill("500")
+    await visitor.sees("The quality must be")
+    await page.get_by_label("Quality").fill("")
+    await page.get_by_role("button", name=f"Remove {photos[0].name}").click()
+    await visitor.send()
+
+    await visitor.until_done(photo.name for photo in photos[1:])
+    await visitor.sees("2 done, 0 under way")
+
+
+async def test_a_picture_can_come_from_an_address(visit: NewVisitor, people: People) -> None:
+    visitor = await visit()
+    visitor.may_be_refused = True
+    await visitor.enter(await people.new("professional"))
+    page = visitor.page
+    await page.get_by_role("button", name="From a link").click()
+    address = page.get_by_label("Address of a picture on the internet")
+
+    await address.fill("http://127.0.0.1/photo.png")
+    await page.get_by_role("button", name="Upscale it").click()
+
+    await visitor.sees("The image url")
+    await expect(address).to_have_value("http://127.0.0.1/photo.png")
 
 
 async def test_the_divider_the_zoom_and_the_lens_obey_the_keyboard(

@@ -1,5 +1,6 @@
 """A person in a browser. Everything that a page must not do is noted: errors, violations, foreign hosts."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.gateway.harness import PASSWORD, Person
 STATUS_LINE = "Failed to load resource: the server responded with a status of"
 """Chromium logs each refusal of the API. Tests of refusals cause them on purpose."""
 MILLISECONDS = 60_000.0
+SEND = re.compile(r"^Upscale \d+ pictures?$")
 
 
 @dataclass
@@ -55,8 +57,14 @@ class Visitor:
         await self.sign_in(person)
         await self.page.get_by_role("heading", name="Make pictures larger").wait_for(timeout=MILLISECONDS)
 
-    async def choose(self, *files: Path) -> None:
+    async def choose(self, *files: Path, sends: bool = True) -> None:
+        """Choose files in the dialog, and send them unless told otherwise."""
         await self.page.locator("[data-files]").set_input_files(list(files))
+        if sends:
+            await self.send()
+
+    async def send(self) -> None:
+        await self.page.get_by_role("button", name=SEND).click()
 
     async def until_done(self, names: Iterable[str]) -> None:
         """Wait until each of these pictures can be compared."""

@@ -195,9 +195,11 @@ def test_the_object_store_has_the_same_options_as_in_the_local_stack() -> None:
         "s3.allowDeleteBucketNotEmpty",
     }
     only_local = {"s3.localSocket", "filer.localSocket"}
+    set_by_operators = {"s3.allowedOrigins"}
 
+    assert options["allowedOrigins"] == '"$S3_ALLOWED_ORIGINS"'
     for name, value in object_store.OPTIONS.items():
-        if name not in only_local:
+        if name not in only_local | set_by_operators:
             assert options[name.removeprefix("s3.") if name in of_the_s3_server else name] == value
 
 

@@ -144,38 +144,80 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
     **WARNINGS,
     "earlier_errors": listed(EARLIER_ERROR, maxItems=20),
     "original_url": ADDRESS,
+    "previews": or_null(
+        an_object(
+            {
+                "original_url": or_null(ADDRESS),
+                "result_url": or_null(ADDRESS),
+                "pyramids": listed({"enum": ["original", "result"]}, maxItems=2),
+            }
+        )
+    ),
     "webhook_url": or_null(ADDRESS),
     "expires_at": or_null(INSTANT),
+    "reference": or_null(a("string", minLength=1, maxLength=255)),
 }
-ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS, WAIT | WARNINGS)
+REFERENCE: dict[str, Schema] = {"reference": or_null(a("string", minLength=1, maxLength=255))}
+ACCEPTED_ADDITIVE = WAIT | WARNINGS | REFERENCE
+ACCEPTED = an_object({"id": ID} | ACCEPTED_KEYS, ACCEPTED_ADDITIVE)
 IMAGE = an_object({"id": ID} | IMAGE_KEYS, IMAGE_ADDITIVE | {"batch_id": or_null(ID)})
 DOWNLOAD = an_object({"download_url": ADDRESS, "filename": TEXT}, {"expires_at": INSTANT})
+LEVEL = an_object(
+    {
+        "width": ID,
+        "height": ID,
+        "columns": ID,
+        "rows": ID,
+        "tiles": listed(an_object({"offset": ID, "bytes": ID}), minItems=1),
+    }
+)
+PYRAMID = an_object(
+    {"url": ADDRESS, "expires_at": INSTANT, "tile_size": {"const": 512}, "levels": listed(LEVEL, minItems=1)}
+)
 
 IN_BATCH: dict[str, Schema] = {"id": ID, "batch_id": ID}
 
 
-def a_batch(image: Schema) -> Schema:
+def a_batch(image: Schema, most_images: int = 20, most_shown: int = 20) -> Schema:
     return an_object(
         {
             "id": ID,
             "name": or_null(a("string")),
             "status": BATCH_STATUS,
-            "total_images": a("integer", minimum=1, maximum=20),
+            "total_images": a("integer", minimum=1, maximum=most_images),
             "completed_images": COUNT,
             "failed_images": COUNT,
             "scale_factor": FACTOR,
             "progress": a("integer", minimum=0, maximum=100),
-            "images": listed(image, maxItems=20),
+            "images": listed(image, maxItems=most_shown),
             "created_at": INSTANT,
             "updated_at": INSTANT,
             "completed_at": or_null(INSTANT),
         },
-        {"target_width": SIDE, "target_height": SIDE, "webhook_url": or_null(ADDRESS)},
+        {
+            "target_width": SIDE,
+            "target_height": SIDE,
+            "webhook_url": or_null(ADDRESS),
+            "stage": {"enum": ["fetching", "queued", "working", "done"]},
+        },
     )
 
 
-ACCEPTED_BATCH = a_batch(an_object(IN_BATCH | ACCEPTED_KEYS, WAIT | WARNINGS))
+ACCEPTED_BATCH = a_batch(an_object(IN_BATCH | ACCEPTED_KEYS, ACCEPTED_ADDITIVE))
 BATCH = a_batch(an_object(IN_BATCH | IMAGE_KEYS, IMAGE_ADDITIVE))
+
+WITHOUT_FILE: dict[str, Schema] = {
+    "original_size": COUNT,
+    "original_size_human": TEXT,
+    "status": IMAGE_STATUS,
+}
+"""The keys that differ for an image whose file is not there yet."""
+ACCEPTED_MANIFEST = a_batch(an_object(IN_BATCH | ACCEPTED_KEYS | WITHOUT_FILE, ACCEPTED_ADDITIVE), 1000, 100)
+MANIFEST_IMAGE = an_object(
+    IN_BATCH | IMAGE_KEYS | WITHOUT_FILE | {"original_path": a("string")},
+    IMAGE_ADDITIVE | {"original_url": or_null(ADDRESS)},
+)
+MANIFEST = a_batch(MANIFEST_IMAGE, 1000, 100)
 
 DIRECT_UPLOAD = an_object(
     {

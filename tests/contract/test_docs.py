@@ -12,6 +12,7 @@ from gateway.http import errors as http_errors
 from loupe import refusals
 from loupe.refusals import Refusal
 from tests.contract import shapes
+from tests.contract.audit_shapes import ENTRY
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text()
@@ -25,7 +26,7 @@ INTERNAL_CODES = {
     # for operators only
     "dead_message_not_found", "image_not_failed", "plan_not_found", "no_subscription", "free_plan",
     "invalid_period", "invalid_quota", "invalid_limit", "too_many_users", "redrive_failed",
-    "consumer_unavailable",
+    "consumer_unavailable", "invalid_position",
 }  # fmt: skip
 EXAMPLES = {
     "Registration successful. Please verify your email to access all features.": shapes.SESSION,
@@ -36,6 +37,7 @@ EXAMPLES = {
     "Upload prepared successfully": shapes.DIRECT_UPLOAD,
     "Image deleted successfully": None,
     "Download URL generated successfully": shapes.DOWNLOAD,
+    "Pyramid retrieved successfully": shapes.PYRAMID,
     "Batch created and images queued for processing": shapes.ACCEPTED_BATCH,
     "User retrieved successfully": shapes.USER,
     "Usage statistics retrieved successfully": shapes.USAGE,
@@ -116,7 +118,8 @@ def test_every_example_has_the_shape_of_an_answer() -> None:
     successes = [block for block in blocks if block["success"]]
     for block in successes:
         if "meta" in block:
-            shapes.check(block, shapes.a_page_of(shapes.IMAGE))
+            item = ENTRY if block["message"] == "Audit retrieved successfully" else shapes.IMAGE
+            shapes.check(block, shapes.a_page_of(item))
         else:
             shapes.check(block, shapes.a_success(EXAMPLES[block["message"]]))
     for block in blocks:

@@ -20,7 +20,7 @@ SCHEMAS: Json = DOCUMENT["components"]["schemas"]
 FILES = (EVENT_STREAM, "application/zip", "text/csv")
 """The media types of answers without an envelope."""
 CHOICES = {
-    "Ability", "BatchStatus", "DeliveryStatus", "ErrorCode", "EventType", "Fit",
+    "Ability", "AuditActor", "AuditEvent", "BatchStatus", "DeliveryStatus", "ErrorCode", "EventType", "Fit",
     "ImageStatus", "Metadata", "ModelName", "OriginalFormat", "OutputFormat",
     "ScaleFactor", "SubscriptionStatus", "UsageStep", "WebhookEventType",
 }  # fmt: skip

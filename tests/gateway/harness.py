@@ -113,7 +113,9 @@ class Harness:
 
 
 @contextlib.asynccontextmanager
-async def gateway_on(settings: Settings, *, wait_for_services: bool = True) -> AsyncGenerator[Harness]:
+async def gateway_on(
+    settings: Settings, *, wait_for_services: bool = True, host: str = "127.0.0.1"
+) -> AsyncGenerator[Harness]:
     """Run another gateway in this process, on its own port."""
     connected, readiness = backend.connect(settings), Readiness(*REQUIRED_CONNECTIONS)
     application = app.create(connected, readiness)
@@ -126,13 +128,13 @@ async def gateway_on(settings: Settings, *, wait_for_services: bool = True) -> A
     async def endless() -> StreamingResponse:  # pyright: ignore[reportUnusedFunction]  a route
         return StreamingResponse(itertools.repeat(bytes(64 << 10)))
 
-    server = create_server(application, settings.model_copy(update={"listen": "127.0.0.1:0"}))
+    server = create_server(application, settings.model_copy(update={"listen": f"{host}:0"}))
     tasks = [asyncio.create_task(server.serve()), asyncio.create_task(follow(connected, readiness))]
     async with asyncio.timeout(20):
         while not server.started:
             await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    gateway = Harness(f"http://127.0.0.1:{port}", connected, readiness, server)
+    gateway = Harness(f"http://{host}:{port}", connected, readiness, server)
     try:
         if wait_for_services:
             await gateway.ready()

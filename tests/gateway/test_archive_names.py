@@ -7,7 +7,13 @@ import unicodedata
 import pytest
 
 from gateway.archives import report
-from gateway.archives.names import LONGEST_BYTES, safe_name, unique_names
+from gateway.archives.names import (
+    LONGEST_BYTES,
+    LONGEST_PATH_BYTES,
+    name_of_result,
+    safe_name,
+    unique_names,
+)
 from loupe.images.v1 import images_pb2 as pb
 
 
@@ -41,6 +47,42 @@ def test_duplicates_are_numbered_also_if_only_case_or_form_differs() -> None:
     found = unique_names(["a.png", "A.PNG", "a.png", "a (2).png", "e\u0301.png", "\u00c9.png"])
 
     assert found == ["a.png", "A (2).PNG", "a (3).png", "a (2) (2).png", "\u00e9.png", "\u00c9 (2).png"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("", "photo.jpg"),
+        ("cats/tom", "cats/tom.jpg"),
+        ("cats/tom.png", "cats/tom.jpg"),
+        ("cats/tom.JPG", "cats/tom.JPG"),
+        ("v1.2", "v1.2.jpg"),
+        ("SKU-4711", "SKU-4711.jpg"),
+    ],
+)
+def test_a_reference_names_its_result_with_the_extension_of_the_result(reference: str, name: str) -> None:
+    assert name_of_result(reference, "photo.jpg") == name
+
+
+def test_folders_of_references_stay_below_the_folder_of_the_archive() -> None:
+    found = unique_names(
+        ["a/b.png", "../../etc/x.png", "/abs.png", "C:\\win\\y.png", "con/n.png", "a//./d.png"]
+    )
+
+    assert found == ["a/b.png", "etc/x.png", "abs.png", "C_/win/y.png", "_con/n.png", "a/d.png"]
+
+
+def test_no_file_has_the_path_of_a_folder_and_duplicates_stay_in_their_folder() -> None:
+    found = unique_names(["cats/tom.png", "cats", "CATS/Tom.png"])
+
+    assert found == ["cats/tom.png", "cats (2)", "CATS/Tom (2).png"]
+
+
+def test_a_deep_path_loses_folders_and_keeps_its_name() -> None:
+    [path] = unique_names(["deep/" * 300 + "x.png"])
+
+    assert path.endswith("/x.png")
+    assert len(path.encode()) <= LONGEST_PATH_BYTES
 
 
 def test_no_result_takes_the_name_of_the_report() -> None:

@@ -115,7 +115,7 @@ def test_an_ended_batch_has_all_details() -> None:
     assert (written.scale_factor, written.target_width, written.target_height) == (None, 300, None)
     assert written.completed_at == "2026-02-15T12:00:05.000000Z"
     assert list(written.images[0].model_dump())[:3] == ["id", "batch_id", "original_filename"]
-    assert list(written.images[0].model_dump())[-3:] == ["original_url", "webhook_url", "expires_at"]
+    assert list(written.images[0].model_dump())[-3:] == ["previews", "webhook_url", "expires_at"]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import httpx2
 import pytest
 
 from loupe_local.stack import Stack
-from tests.gateway.harness import Harness, People, gateway_on, settings_without_services
+from tests.gateway.harness import Harness, People, gateway_on, settings_of, settings_without_services
 from tests.gateway.mails import VERIFY, link_to
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
@@ -73,6 +74,21 @@ async def test_a_verification_link_shows_a_page_to_a_person(
     assert again.text == first.text
     async with gateway.client(person.token) as client:
         assert (await client.get("/api/user")).json()["data"]["email_verified_at"]
+
+
+@pytest.mark.parametrize("has_console", [True, False])
+async def test_the_page_for_a_new_password_leads_to_the_console_where_there_is_one(
+    stack: Stack, tmp_path: Path, has_console: bool
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "index.html").write_text("the console")
+    settings = settings_of(stack, console_folder=tmp_path if has_console else tmp_path / "none")
+
+    async with gateway_on(settings) as gateway, gateway.client(Accept=BROWSER) as client:
+        answer = await client.get("/reset-password")
+
+    assert ('<a href="/console" >' in answer.text) is has_console
+    assert ('<a href="/console" hidden>' in answer.text) is not has_console
 
 
 async def test_a_link_that_does_not_work_offers_a_new_one(browser: httpx2.AsyncClient) -> None:

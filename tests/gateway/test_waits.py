@@ -6,11 +6,13 @@ import contextlib
 import httpx2
 import pytest
 
+from gateway.events.hub import MOST_READS
 from loupe_local.stack import Stack
 from tests.client import count_used_images, pause_worker, upload_image, wait_for_status
 from tests.contract import shapes
 from tests.contract.api_client import CORRUPT, SMALL, data_of, invalid_fields, refusal
 from tests.gateway.harness import Harness, People, Person, gateway_on, settings_of
+from tests.polling import until
 
 IMAGE = {"image": ("photo.jpg", SMALL)}
 BATCH = [("images[]", ("photo.jpg", SMALL)), ("images[]", ("other.jpg", SMALL))]
@@ -218,6 +220,23 @@ async def test_a_client_that_hangs_up_gives_back_its_place(
         async with asyncio.timeout(20):
             while gateway.backend.hub._waits_of_user:
                 await asyncio.sleep(0.02)
+
+
+async def test_who_waits_reads_in_turn_also_before_the_wait(
+    gateway: Harness, client: httpx2.AsyncClient
+) -> None:
+    ended = (await client.post("/api/images/upscale", files=IMAGE, headers=LONG)).json()["data"]["id"]
+    reads = gateway.backend.hub.reads
+    async with contextlib.AsyncExitStack() as held:
+        for _ in range(MOST_READS):
+            await held.enter_async_context(reads)
+        waiting = asyncio.create_task(client.get(f"/api/images/{ended}?wait=120"))
+        await until(lambda: reads._waiters)
+        was_answered = waiting.done()
+
+    answer = await waiting
+    assert not was_answered
+    assert answer.json()["data"]["status"] == "completed"
 
 
 async def test_what_is_deleted_ends_the_wait(

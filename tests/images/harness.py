@@ -169,7 +169,7 @@ async def delete_everything(harness: Harness) -> None:
     async with harness.sessions.begin() as session:
         tables = sa.text(
             "TRUNCATE batch, image, former_user, offered_model, worker, undecodable, upload_intent, "
-            "direct_upload, idempotency_key, outbox, client_event RESTART IDENTITY"
+            "direct_upload, image_source, idempotency_key, outbox, client_event RESTART IDENTITY"
         )
         await (await session.connection()).execute(tables)
     async with harness.billing_sessions.begin() as session:

@@ -115,7 +115,7 @@ async def test_ids_out_of_order_are_counted_in_their_own_block(sessions: Session
 
 
 async def test_truncating_images_removes_all_blocks(sessions: Sessions) -> None:
-    await execute(sessions, insert_rows_sql(1500), "TRUNCATE image")
+    await execute(sessions, insert_rows_sql(1500), "TRUNCATE image, image_source")
 
     assert await read_blocks(sessions) == []
 

@@ -73,7 +73,9 @@ async def test_a_retry_takes_the_time_back_and_the_next_end_sets_it_again(harnes
     assert at > image.expires_at
 
 
-@pytest.mark.parametrize("method", ["GetImage", "GetDownload", "DeleteImage", "RetryImage", "ReadResult"])
+@pytest.mark.parametrize(
+    "method", ["GetImage", "GetDownload", "GetPyramid", "DeleteImage", "RetryImage", "ReadResult"]
+)
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
 async def test_a_due_image_is_not_found_before_it_is_swept(
     harness: Harness, method: str, status: Status

@@ -28,8 +28,10 @@ ABILITY_OF_METHOD = {
     "GetImage": "images:read",
     "ListImages": "images:read",
     "GetDownload": "images:read",
+    "GetPyramid": "images:read",
     "DeleteImage": "images:delete",
     "CreateBatch": "images:write",
+    "CreateManifest": "images:write",
     "GetBatch": "images:read",
     "ListBatches": "images:read",
     "DeleteBatch": "images:delete",
@@ -260,7 +262,7 @@ async def finish(harness: Harness, order: pb.WorkOrder) -> None:
 async def test_another_users_image_is_not_found_and_not_deleted(harness: Harness) -> None:
     image = await insert_image(harness.sessions, JANE, status=Status.COMPLETED)
 
-    for method in ("GetImage", "GetDownload", "DeleteImage"):
+    for method in ("GetImage", "GetDownload", "GetPyramid", "DeleteImage"):
         with pytest.raises(errors.NotFound) as caught:
             await call(harness.user(OMAR), method, id=image.id)
         assert caught.value.reason == "image_not_found"

@@ -11,6 +11,7 @@ REQUIRED = dict.fromkeys(
         "nats_url",
         "auth_target",
         "billing_target",
+        "outbound_target",
         "client_secret",
         "s3_endpoint",
         "s3_public_endpoint",

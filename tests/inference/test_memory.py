@@ -110,3 +110,36 @@ def test_the_largest_webp_of_noise_needs_no_more_memory_than_its_limit(
     peak = run_process(ENCODE_NOISE, arguments)
 
     assert 0 < peak * most_pixels / (size[0] * size[1]) < MOST_BYTES
+
+
+PYRAMID = """
+import re, sys
+from pathlib import Path
+import numpy as np
+from inference.picture import Header
+from inference.previews.sides import SidePreviews
+
+def peak():
+    return 1024 * int(re.search("VmHWM:\\\\s*(\\\\d+) kB", Path("/proc/self/status").read_text())[1])
+
+def make(width, height):
+    side = SidePreviews("result", Header(width, height, 3), has_pyramid=True)
+    for top in range(0, height, 128):
+        side.write(np.full((128, width, 3), top % 256, np.uint8))
+    side.finish()
+
+width, height = map(int, sys.argv[1:])
+make(640, 640)
+before = peak()
+make(width, height)
+print(peak() - before)
+"""
+
+
+def test_previews_need_memory_for_a_few_rows_of_tiles() -> None:
+    """Of each level one row of tiles is in memory, in up to four forms: pieces, rows, strip and tiles."""
+    limit = 4 * 2 * 4 * 512 * 16_384
+
+    peak = run_process(PYRAMID, ["16384", "2048"])
+
+    assert 0 < peak < limit

@@ -9,6 +9,7 @@ import nats.js.errors
 import pytest
 
 from common import bus
+from common.audit import STREAM
 from loupe_local.stores import Stores
 from tests.local.nats_users import STREAMS, connected
 
@@ -35,5 +36,6 @@ async def operator(stores: Stores) -> AsyncGenerator[Any]:
             client_events,
             limits,
             bus.DEAD,
+            STREAM,
         )
         yield js

@@ -11,7 +11,10 @@ from common import bus
 from loupe_local.stores import Stores
 from tests.polling import until
 
-STREAMS = ("AUTH", "BILLING", "IMAGES", "CLIENT_EVENTS", "QUEUE", "RESULTS", "OUTBOUND", "LIMITS", "DEAD")
+STREAMS = (
+    *("AUTH", "BILLING", "IMAGES", "CLIENT_EVENTS", "QUEUE", "RESULTS", "OUTBOUND", "LIMITS", "DEAD"),
+    "AUDIT",
+)
 
 
 class Heard:

@@ -43,6 +43,7 @@ EVENTS = {
     "OUTBOUND": "outbound.forged",
     "LIMITS": "limits.forged.9",
     "DEAD": "dead.AUTH.auth-mail",
+    "AUDIT": "audit.forged",
 }
 """A subject of each stream."""
 COUNTED = {"Nats-Incr": "1"}

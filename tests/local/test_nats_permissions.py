@@ -19,8 +19,14 @@ from tests.local.nats_users import STREAMS, connected
 from tests.polling import until
 
 FORGED = {
-    "auth": ("auth.mail_wanted", "auth.user_deleted", "auth.tokens_revoked", "auth.user_changed"),
-    "billing": ("billing.plan_changed", "billing.usage_changed"),
+    "auth": (
+        "auth.mail_wanted",
+        "auth.user_deleted",
+        "auth.tokens_revoked",
+        "auth.user_changed",
+        "audit.auth",
+    ),
+    "billing": ("billing.plan_changed", "billing.usage_changed", "audit.billing"),
     "images": (
         "images.queued.standard",
         "images.queued.priority",
@@ -28,16 +34,17 @@ FORGED = {
         "images.failed",
         "images.cancelled",
         "images.objects_dropped",
+        "audit.images",
         "redrive.AUTH.auth-mail",
     ),
     "inference": ("inference.finished",),
-    "outbound": ("outbound.webhook_disabled",),
+    "outbound": ("outbound.webhook_disabled", "audit.outbound"),
     "gateway": ("limits.user-1.9",),
 }
 """Subjects that only one service may publish."""
 MANAGERS = {
     "images": ("QUEUE", "IMAGES", "RESULTS", "CLIENT_EVENTS", "DEAD"),
-    "auth": ("AUTH",),
+    "auth": ("AUTH", "AUDIT"),
     "billing": ("BILLING",),
     "outbound": ("OUTBOUND",),
     "gateway": ("LIMITS",),

@@ -177,12 +177,27 @@ async def test_a_caller_that_goes_away_ends_the_fetch(outbound: OutboundHarness)
         await server.closed.wait()
 
 
-async def test_a_link_is_fetched_for_users_who_may_write_images(outbound: OutboundHarness) -> None:
+async def test_a_link_is_fetched_for_users_who_may_write_images_and_for_images(
+    outbound: OutboundHarness,
+) -> None:
     async with host(answer(PHOTO)) as server:
         request = pb.FetchRequest(url=server.url, field="image_url")
-        for stub in (outbound.user(7, "images:read"), outbound.service("images")):
+        for stub in (outbound.user(7, "images:read"), outbound.service("gateway")):
             with pytest.raises(errors.PermissionDenied):
                 async for _ in stub.Fetch(request):
                     pass
+        refused = server.connections
+        parts = [part async for part in outbound.service("images").Fetch(request)]
 
+    assert (refused, parts[0].head.filename) == (0, "photo.jpg")
+
+
+async def test_each_link_of_a_list_is_checked_without_a_fetch(outbound: OutboundHarness) -> None:
+    async with host(answer(PHOTO)) as server:
+        urls = [server.url, "no url", "https://192.168.0.1/", server.url]
+        request = pb.CheckLinksRequest(urls=urls, field="image_url")
+        problems = (await outbound.user().CheckLinks(request)).problems
+
+    assert [bool(problem) for problem in problems] == [False, True, True, False]
+    assert problems[2] == "The image url leads to an address that is not on the public internet."
     assert server.connections == 0

@@ -39,6 +39,42 @@ def test_the_chart_names_every_image_by_the_digest_that_was_built(tmp_path: Path
     }
 
 
+def test_the_published_chart_needs_no_values_to_find_its_images(tmp_path: Path) -> None:
+    digests = {name: f"sha256:{number:064x}" for number, name in enumerate(IMAGES)}
+    folder = tmp_path / "digests"
+    folder.mkdir()
+    for name, digest in digests.items():
+        (folder / name).write_text(f"{digest}\n")
+
+    command = [sys.executable, PROGRAMS / "chart.py", "ghcr.io/somebody/loupe", folder, tmp_path]
+    package = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    named = {
+        name
+        for profile in ("cpu", "gpu")
+        for name in re.findall(
+            r"image: \"?([^\s\"]+)",
+            helm("template", "loupe", package, "--set", f"inference.profile={profile}"),
+        )
+        if "/loupe-" in name
+    }
+
+    version = (REPOSITORY / "VERSION").read_text().strip()
+    assert named == {f"ghcr.io/somebody/loupe/loupe-{name}:{version}@{one}" for name, one in digests.items()}
+
+
+def test_a_chart_for_other_images_than_were_built_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "digests"
+    folder.mkdir()
+    (folder / "gateway").write_text(f"sha256:{'5' * 64}\n")
+
+    command = [sys.executable, PROGRAMS / "chart.py", "ghcr.io/somebody/loupe", folder, tmp_path]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert "built were gateway" in done.stderr
+    assert list(tmp_path.glob("*.tgz")) == []
+
+
 def images(*values: Path) -> list[str]:
     options = [option for file in values for option in ("-f", str(file))]
     rendered = helm("template", "loupe", str(CHART), *options)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from loupe_local.state import REPOSITORY
+from tests.release.test_publishing import IMAGES
 
 CHANGELOG = """# Changelog
 
@@ -75,13 +76,18 @@ def repository(origin: Path, tmp_path: Path) -> Path:
 def test_a_dry_run_shows_the_release_and_changes_nothing(repository: Path) -> None:
     before = git(repository, "rev-parse", "HEAD")
 
-    done = make(repository, "release", "VERSION=0.2.0", "DRY_RUN=1", "LINT=no")
+    done = make(
+        repository, "release", "VERSION=0.2.0", "DRY_RUN=1", "LINT=no", "REGISTRY=ghcr.io/somebody/loupe"
+    )
 
     assert (done.returncode, done.stderr.count("Error")) == (0, 0), done.stderr
     assert "Release 0.2.0" in done.stdout
     assert "loupe-0.2.0.tgz" in done.stdout
     assert "loupe-gateway-0.2.0.cdx.json" in done.stdout
     assert "- Pictures of the moon." in done.stdout
+    assert f"The published chart names {len(IMAGES)} images by digest" in done.stdout
+    for name in IMAGES:
+        assert f"  ghcr.io/somebody/loupe/loupe-{name}:0.2.0@sha256:" in done.stdout
     assert "nothing here was changed" in done.stdout
     assert git(repository, "rev-parse", "HEAD") == before
     assert (git(repository, "status", "--porcelain"), git(repository, "tag")) == ("", "v0.1.0")

@@ -28,6 +28,10 @@ class ReleaseBefore:
     def python(self) -> Path:
         return self.folder / ".venv" / "bin" / "python"
 
+    def has(self, name: str) -> bool:
+        """Return whether this release has the service."""
+        return (self.folder / "services" / name).is_dir()
+
 
 def build() -> ReleaseBefore:
     """Return the release before. It is built once, and again after `BASE` has changed."""

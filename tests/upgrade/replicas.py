@@ -15,7 +15,7 @@ from loupe_local.stack import Stack
 from tests.upgrade.release_before import ReleaseBefore
 
 OLD, NEW = "old", "new"
-TARGETS = ("auth", "billing", "images")
+TARGETS = ("auth", "billing", "images", "outbound")
 """The services that others call."""
 
 
@@ -30,6 +30,7 @@ def held(port: int) -> socket.socket:
 class Replicas:
     def __init__(self, stack: Stack, before: ReleaseBefore) -> None:
         self._stack = stack
+        self._before = before
         self._supervisor = stack.stores.supervisor
         self._python = {OLD: str(before.python), NEW: sys.executable}
         names = [f"{release}-{name}{kind}" for release in (OLD, NEW) for name in NAMES for kind in ("", ".m")]
@@ -50,7 +51,9 @@ class Replicas:
         await self._supervisor.start(replace(triton.process(self._triton_before), name=name))
 
     async def start(self, release: str, name: str) -> None:
-        """Return once the replica is ready."""
+        """Return once the replica is ready, or at once if the release has no such service."""
+        if not self._has(release, name):
+            return
         replica = f"{release}-{name}"
         for each in (replica, f"{replica}.m"):
             self._held.pop(each).close()
@@ -70,6 +73,9 @@ class Replicas:
         )
 
     async def stop(self, release: str, name: str) -> None:
+        """Stop the replica, if the release has such a service."""
+        if not self._has(release, name):
+            return
         replica = f"{release}-{name}"
         await self._supervisor.stop(replica)
         self._held |= {each: held(self._ports[each]) for each in (replica, f"{replica}.m")}
@@ -78,7 +84,10 @@ class Replicas:
         for each in self._held.values():
             each.close()
         for replica in self._known:
-            await self._supervisor.stop(replica)
+            await self._supervisor.remove(replica)
+
+    def _has(self, release: str, name: str) -> bool:
+        return release == NEW or self._before.has(name)
 
     def _environment(self, release: str, name: str) -> dict[str, str]:
         prefix = name.upper()

@@ -15,7 +15,7 @@ from tests.upgrade.load import Clients, load
 from tests.upgrade.replicas import NEW, OLD, Replicas
 
 USERS = 3
-SERVERS_FIRST = ("auth", "billing", "images", "inference", "gateway")
+SERVERS_FIRST = ("auth", "billing", "images", "outbound", "inference", "gateway")
 RESULTS = 2
 """Each client checks so many results at each step."""
 

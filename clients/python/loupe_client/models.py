@@ -18,6 +18,24 @@ class Answer(BaseModel):
 Ability = str
 """Known values: `images:read`, `images:write`, `images:delete`, `user:read`."""
 
+AuditActor = str
+"""Known values: `user`, `operator`, `system`."""
+
+AuditEvent = str
+"""Known values: `account.created`, `account.deleted`, `account.reauthentication_refused`,
+`address.change_requested`, `address.changed`, `address.restored`, `address.verified`,
+`batch.cancelled`, `batch.deleted`, `image.deleted`, `mail.limited`, `password.change_refused`,
+`password.changed`, `password.reset`, `password.reset_requested`, `plan.changed`, `quota.changed`,
+`second_factor.disabled`, `second_factor.enabled`, `second_factor.recovery_code_used`,
+`second_factor.recovery_codes_replaced`, `second_factor.refused`, `sign_in.admitted`,
+`sign_in.delayed`, `sign_in.refused`, `sign_in.unverified`, `signing_key.rotated`, `token.created`,
+`token.evicted`, `token.revoked`, `webhook.changed`, `webhook.created`, `webhook.deleted`,
+`webhook.disabled`, `webhook.secret_rotated`.
+"""
+
+BatchStage = str
+"""Known values: `fetching`, `queued`, `working`, `done`."""
+
 BatchStatus = str
 """Known values: `pending`, `processing`, `completed`, `partially_failed`, `failed`, `cancelled`."""
 
@@ -35,6 +53,9 @@ ImageStatus = str
 
 ScaleFactor = int
 """Known values: `2`, `3`, `4`."""
+
+Side = str
+"""Known values: `original`, `result`."""
 
 SubscriptionStatus = str
 """Known values: `active`, `trialing`, `canceled`, `past_due`."""
@@ -59,7 +80,7 @@ class AcceptedBatch(Answer):
     status: BatchStatus
     """The state of the batch."""
     total_images: int
-    """The number of uploaded images."""
+    """The number of images."""
     completed_images: int
     """The number of images with a result."""
     failed_images: int
@@ -69,7 +90,7 @@ class AcceptedBatch(Answer):
     progress: int
     """How many images have ended, in percent."""
     images: list[AcceptedBatchImage] = []
-    """The images of the batch, in the order of the upload."""
+    """The first images of the batch, in the order of the upload: up to 100, or 20 in a list."""
     created_at: datetime
     """When this was created."""
     updated_at: datetime
@@ -82,6 +103,8 @@ class AcceptedBatch(Answer):
     """The requested height in pixels; null if none was requested."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
+    stage: BatchStage
+    """What happens now."""
 
 
 class AcceptedBatchImage(Answer):
@@ -94,7 +117,7 @@ class AcceptedBatchImage(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     original_size_human: str
     """The size of the original, for a person."""
     original_dimensions: str | None = None
@@ -119,6 +142,8 @@ class AcceptedBatchImage(Answer):
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
     """What the result lacks of the original, such as pages that were left out."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
 
 
 class AcceptedImage(Answer):
@@ -129,7 +154,7 @@ class AcceptedImage(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     original_size_human: str
     """The size of the original, for a person."""
     original_dimensions: str | None = None
@@ -154,6 +179,31 @@ class AcceptedImage(Answer):
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
     """What the result lacks of the original, such as pages that were left out."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
+
+
+class AuditEntry(Answer):
+    """Something that happened to your account."""
+
+    id: str
+    """The id of the entry."""
+    event: AuditEvent
+    """The name of the event. Names never change their meaning."""
+    description: str
+    """What happened, for a person."""
+    actor: AuditActor
+    """Who caused it."""
+    client_address: str | None = None
+    """The network address of the client, of IPv6 the network; null if it is not known."""
+    user_agent: str | None = None
+    """What the client said that it is; null if it said nothing."""
+    request_id: str | None = None
+    """The `X-Request-Id` of the request; null if there was none."""
+    details: dict[str, Any]
+    """Ids and values that belong to the event, by name."""
+    occurred_at: datetime
+    """When it happened."""
 
 
 class Batch(Answer):
@@ -166,7 +216,7 @@ class Batch(Answer):
     status: BatchStatus
     """The state of the batch."""
     total_images: int
-    """The number of uploaded images."""
+    """The number of images."""
     completed_images: int
     """The number of images with a result."""
     failed_images: int
@@ -176,7 +226,7 @@ class Batch(Answer):
     progress: int
     """How many images have ended, in percent."""
     images: list[BatchImage] = []
-    """The images of the batch, in the order of the upload."""
+    """The first images of the batch, in the order of the upload: up to 100, or 20 in a list."""
     created_at: datetime
     """When this was created."""
     updated_at: datetime
@@ -189,6 +239,8 @@ class Batch(Answer):
     """The requested height in pixels; null if none was requested."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
+    stage: BatchStage
+    """What happens now."""
 
 
 class BatchImage(Answer):
@@ -201,11 +253,11 @@ class BatchImage(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_path: str
-    """The key of the original in the object store."""
+    """The key of the original in the object store; empty until its file was fetched."""
     upscaled_path: str | None = None
     """The key of the result in the object store; null without a result."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     upscaled_size: int | None = None
     """The size of the result in bytes; null without a result."""
     original_size_human: str
@@ -260,10 +312,14 @@ class BatchImage(Answer):
     """A link that shows the original. It needs no token, and works for an hour. It is new in each
     answer.
     """
+    previews: Previews | None = None
+    """Small pictures for lists. Null until completed, and if there are none."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
     expires_at: datetime | None = None
     """When the image is deleted by itself; null before its end, and if it is kept."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
 
 
 class Delivery(Answer):
@@ -423,7 +479,7 @@ class Failure(Answer):
 
     code: str
     """The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`,
-    `object_lost`, or one that a later version adds.
+    `object_lost`, `fetch_failed`, `item_refused`, or one that a later version adds.
     """
     message: str
     """The reason, for a person."""
@@ -439,11 +495,11 @@ class Image(Answer):
     original_filename: str
     """The name of the uploaded file."""
     original_path: str
-    """The key of the original in the object store."""
+    """The key of the original in the object store; empty until its file was fetched."""
     upscaled_path: str | None = None
     """The key of the result in the object store; null without a result."""
     original_size: int
-    """The size of the original in bytes."""
+    """The size of the original in bytes; 0 until its file was fetched."""
     upscaled_size: int | None = None
     """The size of the result in bytes; null without a result."""
     original_size_human: str
@@ -498,10 +554,14 @@ class Image(Answer):
     """A link that shows the original. It needs no token, and works for an hour. It is new in each
     answer.
     """
+    previews: Previews | None = None
+    """Small pictures for lists. Null until completed, and if there are none."""
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
     expires_at: datetime | None = None
     """When the image is deleted by itself; null before its end, and if it is kept."""
+    reference: str | None = None
+    """Your own name for the item of a manifest; null if it has none."""
     batch_id: int | None = None
     """The id of the image's batch; null if it is in none."""
 
@@ -534,6 +594,21 @@ class ImageWarning(Answer):
     """The field of the upload that it is about."""
     message: str
     """What was left out, and why, for a person."""
+
+
+class Level(Answer):
+    """The picture at one size."""
+
+    width: int
+    """The width of the picture at this level, in pixels."""
+    height: int
+    """The height of the picture at this level, in pixels."""
+    columns: int
+    """The number of tiles side by side."""
+    rows: int
+    """The number of rows of tiles."""
+    tiles: list[Tile] = []
+    """The tiles, row by row."""
 
 
 class Limit(Answer):
@@ -625,6 +700,19 @@ class Plan(Answer):
     """The limits of the plan."""
 
 
+class Previews(Answer):
+    """Small pictures of an image, for lists."""
+
+    original_url: str | None = None
+    """A link to the original as a WebP of at most 512 pixels a side. It works as long as
+    `download_url`.
+    """
+    result_url: str | None = None
+    """The same of the result."""
+    pyramids: list[Side] = []
+    """Which of the two pictures `getPyramid` has."""
+
+
 class PricingPlan(Answer):
     """The plan that a user is on, by name."""
 
@@ -634,6 +722,19 @@ class PricingPlan(Answer):
     """The name of the plan."""
     slug: str
     """The name of the plan, for programs."""
+
+
+class Pyramid(Answer):
+    """A picture in tiles."""
+
+    url: str
+    """A link to the file with all tiles."""
+    expires_at: datetime
+    """Until when the link works."""
+    tile_size: int
+    """The side of a tile in pixels. Those at the end may be smaller."""
+    levels: list[Level] = []
+    """Full size first. Each level halves the one before, and the last is one tile."""
 
 
 class RecoveryCodes(Answer):
@@ -727,6 +828,15 @@ class SubscriptionAndPlan(Answer):
     """Your subscription; null if you never had one."""
     plan: Plan
     """The plan that you are on."""
+
+
+class Tile(Answer):
+    """A part of a picture, as a WebP in a larger file."""
+
+    offset: int
+    """Where the tile begins in the file."""
+    bytes: int
+    """The length of the tile."""
 
 
 class Token(Answer):

@@ -31,6 +31,8 @@ class Options(TypedDict, total=False):
     """`keep` keeps EXIF data in the result; by default (`strip`) it is removed."""
     dpi: int | None
     """The resolution of the result for print, in pixels an inch."""
+    expires_in: int | None
+    """The server deletes the image so many seconds after its end; by default it is kept."""
     webhook_url: str | None
     """Where the server sends the events of this upload, signed with the secret of the account."""
 
@@ -46,6 +48,7 @@ NAMES = {
     "precision": "precision",
     "metadata": "metadata",
     "dpi": "dpi",
+    "expires_in": "expires_in",
     "webhook_url": "webhook_url",
 }
 """The API's name of each option."""

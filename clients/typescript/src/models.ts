@@ -16,7 +16,7 @@ export interface AcceptedBatch {
   name: string | null;
   /** The state of the batch. */
   status: BatchStatus;
-  /** The number of uploaded images. */
+  /** The number of images. */
   total_images: number;
   /** The number of images with a result. */
   completed_images: number;
@@ -26,7 +26,7 @@ export interface AcceptedBatch {
   scale_factor: ScaleFactor | null;
   /** How many images have ended, in percent. */
   progress: number;
-  /** The images of the batch, in the order of the upload. */
+  /** The first images of the batch, in the order of the upload: up to 100, or 20 in a list. */
   images: AcceptedBatchImage[];
   /** When this was created. */
   created_at: string;
@@ -40,6 +40,8 @@ export interface AcceptedBatch {
   target_height: number | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
+  /** What happens now. */
+  stage: BatchStage;
 }
 
 /** An image of a batch that was just accepted. */
@@ -50,7 +52,7 @@ export interface AcceptedBatchImage {
   batch_id: number;
   /** The name of the uploaded file. */
   original_filename: string;
-  /** The size of the original in bytes. */
+  /** The size of the original in bytes; 0 until its file was fetched. */
   original_size: number;
   /** The size of the original, for a person. */
   original_size_human: string;
@@ -76,6 +78,8 @@ export interface AcceptedBatchImage {
   estimated_seconds: number | null;
   /** What the result lacks of the original, such as pages that were left out. */
   warnings: ImageWarning[];
+  /** Your own name for the item of a manifest; null if it has none. */
+  reference: string | null;
 }
 
 /** An image that was just accepted. */
@@ -84,7 +88,7 @@ export interface AcceptedImage {
   id: number;
   /** The name of the uploaded file. */
   original_filename: string;
-  /** The size of the original in bytes. */
+  /** The size of the original in bytes; 0 until its file was fetched. */
   original_size: number;
   /** The size of the original, for a person. */
   original_size_human: string;
@@ -110,7 +114,73 @@ export interface AcceptedImage {
   estimated_seconds: number | null;
   /** What the result lacks of the original, such as pages that were left out. */
   warnings: ImageWarning[];
+  /** Your own name for the item of a manifest; null if it has none. */
+  reference: string | null;
 }
+
+/** Who caused it: you, or somebody who claimed to be you; an operator; or Loupe itself. */
+export type AuditActor = "user" | "operator" | "system" | (string & {});
+
+/** Something that happened to your account. */
+export interface AuditEntry {
+  /** The id of the entry. */
+  id: string;
+  /** The name of the event. Names never change their meaning. */
+  event: AuditEvent;
+  /** What happened, for a person. */
+  description: string;
+  /** Who caused it. */
+  actor: AuditActor;
+  /** The network address of the client, of IPv6 the network; null if it is not known. */
+  client_address: string | null;
+  /** What the client said that it is; null if it said nothing. */
+  user_agent: string | null;
+  /** The `X-Request-Id` of the request; null if there was none. */
+  request_id: string | null;
+  /** Ids and values that belong to the event, by name. */
+  details: Record<string, string>;
+  /** When it happened. */
+  occurred_at: string;
+}
+
+/** What happened. */
+export type AuditEvent =
+  | "account.created"
+  | "account.deleted"
+  | "account.reauthentication_refused"
+  | "address.change_requested"
+  | "address.changed"
+  | "address.restored"
+  | "address.verified"
+  | "batch.cancelled"
+  | "batch.deleted"
+  | "image.deleted"
+  | "mail.limited"
+  | "password.change_refused"
+  | "password.changed"
+  | "password.reset"
+  | "password.reset_requested"
+  | "plan.changed"
+  | "quota.changed"
+  | "second_factor.disabled"
+  | "second_factor.enabled"
+  | "second_factor.recovery_code_used"
+  | "second_factor.recovery_codes_replaced"
+  | "second_factor.refused"
+  | "sign_in.admitted"
+  | "sign_in.delayed"
+  | "sign_in.refused"
+  | "sign_in.unverified"
+  | "signing_key.rotated"
+  | "token.created"
+  | "token.evicted"
+  | "token.revoked"
+  | "webhook.changed"
+  | "webhook.created"
+  | "webhook.deleted"
+  | "webhook.disabled"
+  | "webhook.secret_rotated"
+  | (string & {});
 
 /** Several images that were uploaded in one request. */
 export interface Batch {
@@ -120,7 +190,7 @@ export interface Batch {
   name: string | null;
   /** The state of the batch. */
   status: BatchStatus;
-  /** The number of uploaded images. */
+  /** The number of images. */
   total_images: number;
   /** The number of images with a result. */
   completed_images: number;
@@ -130,7 +200,7 @@ export interface Batch {
   scale_factor: ScaleFactor | null;
   /** How many images have ended, in percent. */
   progress: number;
-  /** The images of the batch, in the order of the upload. */
+  /** The first images of the batch, in the order of the upload: up to 100, or 20 in a list. */
   images: BatchImage[];
   /** When this was created. */
   created_at: string;
@@ -144,6 +214,8 @@ export interface Batch {
   target_height: number | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
+  /** What happens now. */
+  stage: BatchStage;
 }
 
 /** An image of a batch, with its state and its result. */
@@ -154,11 +226,11 @@ export interface BatchImage {
   batch_id: number;
   /** The name of the uploaded file. */
   original_filename: string;
-  /** The key of the original in the object store. */
+  /** The key of the original in the object store; empty until its file was fetched. */
   original_path: string;
   /** The key of the result in the object store; null without a result. */
   upscaled_path: string | null;
-  /** The size of the original in bytes. */
+  /** The size of the original in bytes; 0 until its file was fetched. */
   original_size: number;
   /** The size of the result in bytes; null without a result. */
   upscaled_size: number | null;
@@ -215,11 +287,21 @@ export interface BatchImage {
    * answer.
    */
   original_url: string | null;
+  /** Small pictures for lists. Null until completed, and if there are none. */
+  previews: Previews | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
   /** When the image is deleted by itself; null before its end, and if it is kept. */
   expires_at: string | null;
+  /** Your own name for the item of a manifest; null if it has none. */
+  reference: string | null;
 }
+
+/**
+ * What happens to a batch now: its files are fetched, it waits for a worker, it is worked on, or it
+ * has ended.
+ */
+export type BatchStage = "fetching" | "queued" | "working" | "done" | (string & {});
 
 /** The state of a batch. `partially_failed`: all images have ended, some without a result. */
 export type BatchStatus =
@@ -329,15 +411,16 @@ export interface EarlierFailure {
  * found. - `not_retryable`: The image would fail again: The file is damaged. - `nothing_to_retry`:
  * There is no failed image to retry. - `object_store_unavailable`: Service temporarily unavailable. -
  * `original_missing`: The original is no longer stored. Upload the file again. -
- * `plan_feature_missing`: Your plan does not include batch processing. - `quota_exceeded`: You have
- * exceeded your monthly image quota. - `range_not_supported`: An archive is made while it is read.
- * Request it without a Range. - `reauthentication_required`: Please log in again, or send your current
- * password. - `request_timeout`: The request body did not arrive in time. - `second_factor_enabled`:
- * The second factor is already switched on. - `second_factor_missing`: There is no second factor to
- * use. - `second_factor_required`: This account needs the code of its second factor. -
- * `service_unavailable`: Service temporarily unavailable. - `subscription_expired`: Your subscription
- * has expired. - `target_too_long`: The request target is too long. - `token_not_found`: Token not
- * found. - `too_many_archives`: Too many requests. - `too_many_event_streams`: Too many requests. -
+ * `plan_feature_missing`: Your plan does not include batch processing. - `pyramid_not_found`: There is
+ * no pyramid of this picture. - `quota_exceeded`: You have exceeded your monthly image quota. -
+ * `range_not_supported`: An archive is made while it is read. Request it without a Range. -
+ * `reauthentication_required`: Please log in again, or send your current password. -
+ * `request_timeout`: The request body did not arrive in time. - `second_factor_enabled`: The second
+ * factor is already switched on. - `second_factor_missing`: There is no second factor to use. -
+ * `second_factor_required`: This account needs the code of its second factor. - `service_unavailable`:
+ * Service temporarily unavailable. - `subscription_expired`: Your subscription has expired. -
+ * `target_too_long`: The request target is too long. - `token_not_found`: Token not found. -
+ * `too_many_archives`: Too many requests. - `too_many_event_streams`: Too many requests. -
  * `too_many_requests`: Too many requests. - `too_many_undecodable`: Too many requests. -
  * `too_many_unused_uploads`: Too many requests. - `too_many_uploads`: Service temporarily unavailable.
  * - `too_many_waits`: Too many requests. - `unauthenticated`: Unauthenticated. -
@@ -378,6 +461,7 @@ export type ErrorCode =
   | "object_store_unavailable"
   | "original_missing"
   | "plan_feature_missing"
+  | "pyramid_not_found"
   | "quota_exceeded"
   | "range_not_supported"
   | "reauthentication_required"
@@ -500,7 +584,7 @@ export type EventType =
 export interface Failure {
   /**
    * The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`,
-   * `object_lost`, or one that a later version adds.
+   * `object_lost`, `fetch_failed`, `item_refused`, or one that a later version adds.
    */
   code: string;
   /** The reason, for a person. */
@@ -515,11 +599,11 @@ export interface Image {
   id: number;
   /** The name of the uploaded file. */
   original_filename: string;
-  /** The key of the original in the object store. */
+  /** The key of the original in the object store; empty until its file was fetched. */
   original_path: string;
   /** The key of the result in the object store; null without a result. */
   upscaled_path: string | null;
-  /** The size of the original in bytes. */
+  /** The size of the original in bytes; 0 until its file was fetched. */
   original_size: number;
   /** The size of the result in bytes; null without a result. */
   upscaled_size: number | null;
@@ -576,10 +660,14 @@ export interface Image {
    * answer.
    */
   original_url: string | null;
+  /** Small pictures for lists. Null until completed, and if there are none. */
+  previews: Previews | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
   /** When the image is deleted by itself; null before its end, and if it is kept. */
   expires_at: string | null;
+  /** Your own name for the item of a manifest; null if it has none. */
+  reference: string | null;
   /** The id of the image's batch; null if it is in none. */
   batch_id: number | null;
 }
@@ -613,6 +701,20 @@ export interface ImageWarning {
   field: string;
   /** What was left out, and why, for a person. */
   message: string;
+}
+
+/** The picture at one size. */
+export interface Level {
+  /** The width of the picture at this level, in pixels. */
+  width: number;
+  /** The height of the picture at this level, in pixels. */
+  height: number;
+  /** The number of tiles side by side. */
+  columns: number;
+  /** The number of rows of tiles. */
+  rows: number;
+  /** The tiles, row by row. */
+  tiles: Tile[];
 }
 
 /** One limit of a plan. */
@@ -698,6 +800,16 @@ export interface Plan {
   limits: Limit[];
 }
 
+/** Small pictures of an image, for lists. */
+export interface Previews {
+  /** A link to the original as a WebP of at most 512 pixels a side. It works as long as `download_url`. */
+  original_url: string | null;
+  /** The same of the result. */
+  result_url: string | null;
+  /** Which of the two pictures `getPyramid` has. */
+  pyramids: Side[];
+}
+
 /** The plan that a user is on, by name. */
 export interface PricingPlan {
   /** The id of the plan. */
@@ -706,6 +818,18 @@ export interface PricingPlan {
   name: string;
   /** The name of the plan, for programs. */
   slug: string;
+}
+
+/** A picture in tiles. */
+export interface Pyramid {
+  /** A link to the file with all tiles. */
+  url: string;
+  /** Until when the link works. */
+  expires_at: string;
+  /** The side of a tile in pixels. Those at the end may be smaller. */
+  tile_size: number;
+  /** Full size first. Each level halves the one before, and the last is one tile. */
+  levels: Level[];
 }
 
 /** Codes that each replace one code of the second factor. */
@@ -755,6 +879,9 @@ export interface Session {
   token_type: string;
 }
 
+/** A picture of an image: the uploaded one, or its result. */
+export type Side = "original" | "result" | (string & {});
+
 /** A secret that signs deliveries. */
 export interface SigningSecret {
   /** The secret: `whsec_` and base64. */
@@ -799,6 +926,14 @@ export interface SubscriptionAndPlan {
 
 /** The state of a subscription. */
 export type SubscriptionStatus = "active" | "trialing" | "canceled" | "past_due" | (string & {});
+
+/** A part of a picture, as a WebP in a larger file. */
+export interface Tile {
+  /** Where the tile begins in the file. */
+  offset: number;
+  /** The length of the tile. */
+  bytes: number;
+}
 
 /** An API token, without its text. */
 export interface Token {

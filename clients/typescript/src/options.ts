@@ -23,6 +23,8 @@ export interface Options {
   metadata?: "strip" | "keep" | (string & {});
   /** The resolution of the result for print, in pixels an inch. */
   dpi?: number;
+  /** The server deletes the image so many seconds after its end; by default it is kept. */
+  expiresIn?: number;
   /** Where the server sends the events of this upload, signed with the secret of the account. */
   webhookUrl?: string;
 }
@@ -61,6 +63,7 @@ const NAMES: Record<keyof Options, string> = {
   precision: "precision",
   metadata: "metadata",
   dpi: "dpi",
+  expiresIn: "expires_in",
   webhookUrl: "webhook_url",
 };
 const OF_CALLS = ["signal", "idempotencyKey", "filename", "name", "timeoutMs", "onChange"];

@@ -7,22 +7,26 @@ export type Accepted = Schemas["AcceptedImage"];
 const LARGEST_FILE_BYTES = 10 << 20;
 export const TOO_LARGE = "too_large";
 
+export function isTooLarge(file: File): boolean {
+  return file.size > LARGEST_FILE_BYTES;
+}
+
+export interface Sendable {
+  file: File;
+  fields: Readonly<Record<string, string>>;
+  /** A repeat with the same key takes effect once. */
+  idempotencyKey: string;
+}
+
 export interface Sending {
   accepted: Promise<Accepted>;
   stop: () => void;
 }
 
-export function sendFile(
-  file: File,
-  options: Readonly<Record<string, string>>,
-  onProgress: (percent: number) => void,
-): Sending {
-  if (file.size > LARGEST_FILE_BYTES) {
-    return { accepted: Promise.reject(new ApiError(0, TOO_LARGE, "")), stop: () => undefined };
-  }
+export function sendFile({ file, fields, idempotencyKey }: Sendable, onProgress: (percent: number) => void): Sending {
   const request = new XMLHttpRequest();
   const form = new FormData();
-  for (const [name, value] of Object.entries(options)) form.append(name, value);
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
   form.append("image", file, file.name);
   const accepted = new Promise<Accepted>((resolve, reject) => {
     request.upload.onprogress = (event) => {
@@ -39,6 +43,7 @@ export function sendFile(
   request.open("POST", "/api/images/upscale");
   request.responseType = "json";
   for (const [name, value] of Object.entries(CONSOLE_HEADER)) request.setRequestHeader(name, value);
+  request.setRequestHeader("Idempotency-Key", idempotencyKey);
   request.send(form);
   return { accepted, stop: () => request.abort() };
 }

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api, bodyOf } from "../api/client";
 import { onSubmit, useAction } from "../parts/action";
 import { Failure } from "../parts/failure";
-import { Field, withoutFields } from "../parts/field";
+import { EmailField, Field, withoutFields } from "../parts/field";
 import { LensMark } from "../parts/lens-mark";
 import { SignInForm } from "../parts/sign-in-form";
 import { fill, texts } from "../texts";
@@ -73,7 +73,7 @@ function Register() {
     <>
       <form class="form" onSubmit={onSubmit(action)}>
         {text(t.register.name, "name", name, setName, { autocomplete: "name" })}
-        {text(t.signIn.email, "email", email, setEmail, { type: "email", autocomplete: "username" })}
+        <EmailField value={email} onChange={setEmail} error={action.error} />
         {text(t.register.password, "password", password, setPassword, {
           type: "password",
           autocomplete: "new-password",
@@ -109,16 +109,7 @@ function Forgot() {
       ) : (
         <form class="form" onSubmit={onSubmit(action)}>
           <p>{t.forgot.explain}</p>
-          <Field
-            label={t.signIn.email}
-            name="email"
-            type="email"
-            autocomplete="username"
-            required
-            value={email}
-            onChange={setEmail}
-            error={action.error}
-          />
+          <EmailField value={email} onChange={setEmail} error={action.error} />
           <Failure error={withoutFields(action.error, "email")} />
           <button class="main-action" disabled={action.isRunning}>
             {t.forgot.action}

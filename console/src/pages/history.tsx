@@ -1,39 +1,54 @@
-import { useEffect, useState } from "preact/hooks";
-import { api, bodyOf, type Image, type Schemas } from "../api/client";
+import { useState } from "preact/hooks";
+import { api, bodyOf, type Schemas } from "../api/client";
 import { useAction } from "../parts/action";
 import { Failure } from "../parts/failure";
-import { sizesOf } from "../parts/image-row";
-import { Thumbnail } from "../parts/thumbnail";
-import { deleteImage, images, resets } from "../state/images";
-import { fill, formatDate, texts } from "../texts";
+import { ImageRow } from "../parts/image-row";
+import { ImageTile } from "../parts/image-tile";
+import { Pages, usePaged } from "../parts/paged";
+import { Tabs } from "../parts/tabs";
+import { deleteImage, images } from "../state/images";
+import { fill, texts } from "../texts";
 
 type Status = Schemas["ImageStatus"];
-type ImagePage = Schemas["ImagePage"];
 const STATUSES: readonly Status[] = ["completed", "processing", "pending", "failed"];
-const PER_PAGE = 24;
 const DELETED_AT_A_TIME = 4;
+const VIEW = "loupe.history";
+
+/** The place for what is past: pictures and batches. */
+export function HistoryTabs() {
+  const t = texts();
+  return (
+    <Tabs
+      label={t.places.history}
+      pages={[
+        ["/console/history", t.history.pictures],
+        ["/console/batches", t.batches.title],
+      ]}
+    />
+  );
+}
 
 /** All images in pages, newest first. */
 export function History() {
   const t = texts().history;
   const [status, setStatus] = useState<Status | "">("");
-  const [number, setNumber] = useState(1);
-  const [page, setPage] = useState<ImagePage>();
-  const [error, setError] = useState<unknown>();
+  const { page, error, reload, turnTo } = usePaged(
+    (query) => bodyOf(api.GET("/api/images", { params: { query: { ...query, ...(status && { status }) } } })),
+    status,
+  );
+  const [isList, setIsList] = useState(localStorage.getItem(VIEW) === "list");
   const [chosen, setChosen] = useState<ReadonlySet<number>>();
-  const load = (): void => {
-    setError(undefined);
-    const query = { page: number, per_page: PER_PAGE, ...(status && { status }) };
-    bodyOf(api.GET("/api/images", { params: { query } })).then(setPage, setError);
-  };
-  useEffect(load, [status, number, resets.value]);
   const removal = useAction(async () => {
     await deleteAll([...(chosen ?? [])]);
     setChosen(undefined);
-    load();
+    reload();
   });
   const remove = (): void => {
     if (window.confirm(fill(t.confirm, { n: chosen?.size ?? 0 }))) removal.run();
+  };
+  const changeView = (): void => {
+    localStorage.setItem(VIEW, isList ? "grid" : "list");
+    setIsList(!isList);
   };
   const toggle = (id: number): void => {
     const changed = new Set(chosen);
@@ -42,6 +57,7 @@ export function History() {
   };
   return (
     <>
+      <HistoryTabs />
       <div class="row spread">
         <h1>{t.title}</h1>
         <div class="row">
@@ -49,10 +65,7 @@ export function History() {
             <span>{t.filter}</span>
             <select
               value={status}
-              onChange={(event) => {
-                setNumber(1);
-                setStatus(event.currentTarget.value as Status | "");
-              }}
+              onChange={(event) => setStatus(event.currentTarget.value as Status | "")}
             >
               <option value="">{t.all}</option>
               {STATUSES.map((each) => (
@@ -62,6 +75,9 @@ export function History() {
               ))}
             </select>
           </label>
+          <button aria-pressed={isList} disabled={!!chosen} onClick={changeView}>
+            {t.list}
+          </button>
           <button aria-pressed={!!chosen} onClick={() => setChosen(chosen ? undefined : new Set())}>
             {chosen ? t.done : t.select}
           </button>
@@ -76,77 +92,18 @@ export function History() {
         </div>
       )}
       <Failure error={removal.error} />
-      <Failure error={error} onRetry={load} />
+      <Failure error={error} onRetry={reload} />
       {page?.data.length === 0 && <p class="quiet">{t.empty}</p>}
-      <ul class="grid" aria-busy={!page}>
-        {page?.data.map((image) => (
-          <Tile
-            key={image.id}
-            image={images.value.get(image.id) ?? image}
-            {...(chosen && { isChosen: chosen.has(image.id), onToggle: () => toggle(image.id) })}
-          />
-        ))}
+      <ul class={isList && !chosen ? "work" : "grid"} aria-busy={!page}>
+        {page?.data.map((each) => {
+          const image = images.value.get(each.id) ?? each;
+          if (isList && !chosen) return <ImageRow key={image.id} image={image} />;
+          const choice = chosen && { isChosen: chosen.has(image.id), onToggle: () => toggle(image.id) };
+          return <ImageTile key={image.id} image={image} {...choice} />;
+        })}
       </ul>
-      {page && <Pages page={page} onChange={setNumber} />}
+      <Pages page={page} onTurn={turnTo} />
     </>
-  );
-}
-
-interface TileProps {
-  image: Image;
-  isChosen?: boolean;
-  onToggle?: () => void;
-}
-
-function Tile({ image, isChosen, onToggle }: TileProps) {
-  const t = texts();
-  const name = image.original_filename;
-  return (
-    <li class="tile">
-      <a href={`/console/images/${image.id}`} aria-label={fill(t.history.open, { name })}>
-        <Thumbnail source={image.original_url} name={name} />
-      </a>
-      <p class="name">{name}</p>
-      <p class="quiet">
-        {image.status === "completed" ? sizesOf(image) : t.history.status[image.status]}
-        <br />
-        {formatDate(image.created_at, true)}
-      </p>
-      {onToggle ? (
-        <label class="tick">
-          <input
-            type="checkbox"
-            checked={!!isChosen}
-            onChange={onToggle}
-            aria-label={fill(t.history.pick, { name })}
-          />
-        </label>
-      ) : (
-        image.download_url && (
-          <a class="button" href={image.download_url} download>
-            {t.upscale.download}
-            <span class="only-heard"> {name}</span>
-          </a>
-        )
-      )}
-    </li>
-  );
-}
-
-function Pages({ page, onChange }: { page: ImagePage; onChange: (number: number) => void }) {
-  const t = texts().history;
-  const { current_page: now, last_page: last } = page.meta;
-  if (last <= 1) return null;
-  return (
-    <nav class="row" aria-label={t.pages}>
-      <button disabled={now <= 1} onClick={() => onChange(now - 1)}>
-        {t.earlier}
-      </button>
-      <span>{fill(t.page, { n: now, of: last })}</span>
-      <button disabled={now >= last} onClick={() => onChange(now + 1)}>
-        {t.later}
-      </button>
-    </nav>
   );
 }
 

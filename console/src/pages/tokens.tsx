@@ -1,8 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, ApiError, bodyOf, type Schemas } from "../api/client";
 import { onSubmit, useAction } from "../parts/action";
+import { ApiTabs } from "../parts/api-tabs";
 import { Failure } from "../parts/failure";
 import { Field, withoutFields } from "../parts/field";
+import { Secret } from "../parts/secret";
 import { resets } from "../state/images";
 import { user } from "../state/session";
 import { fill, formatDate, texts } from "../texts";
@@ -24,6 +26,7 @@ export function Tokens() {
   useEffect(load, [resets.value]);
   return (
     <>
+      <ApiTabs />
       <h1>{t.title}</h1>
       <p>{t.explain}</p>
       <Failure error={error} onRetry={load} />
@@ -109,22 +112,8 @@ function Creation({ onCreated }: { onCreated: () => void }) {
       <button class="main-action" disabled={action.isRunning}>
         {t.create}
       </button>
-      {text && <NewToken key={text} text={text} />}
+      {text && <Secret key={text} text={text} />}
     </form>
-  );
-}
-
-function NewToken({ text }: { text: string }) {
-  const t = texts().tokens;
-  const copy = useAction(() => navigator.clipboard.writeText(text));
-  return (
-    <div class="notice fine form" role="status">
-      <p>{t.once}</p>
-      <code>{text}</code>
-      <button type="button" onClick={copy.run}>
-        {copy.isDone ? t.copied : t.copy}
-      </button>
-    </div>
   );
 }
 

@@ -3,16 +3,17 @@ import { DropZone } from "../parts/drop-zone";
 import { ImageRow } from "../parts/image-row";
 import { OptionsForm } from "../parts/options-form";
 import { QuotaLine } from "../parts/quota-line";
+import { Tray } from "../parts/tray";
 import { UploadRow } from "../parts/upload-row";
 import { newestFirst } from "../state/images";
-import { uploads } from "../state/uploads";
+import { refused, retry, underWay } from "../state/uploads";
 import { fill, texts } from "../texts";
 
 /** Says how many pictures are done, also to people who do not see the bars. */
 function Tally() {
   const done = newestFirst.value.filter((image) => image.status === "completed").length;
   const open = newestFirst.value.filter((image) => ["pending", "processing"].includes(image.status)).length;
-  const waiting = uploads.value.filter((upload) => upload.state !== "refused").length;
+  const waiting = underWay.value.length - refused.value.length;
   return (
     <p class="quiet grow" role="status">
       {fill(texts().upscale.tally, { done, open: open + waiting })}
@@ -22,7 +23,7 @@ function Tally() {
 
 export function Upscale() {
   const t = texts().upscale;
-  const isEmpty = uploads.value.length === 0 && newestFirst.value.length === 0;
+  const isEmpty = underWay.value.length === 0 && newestFirst.value.length === 0;
   return (
     <>
       <div class="row spread">
@@ -31,10 +32,14 @@ export function Upscale() {
       </div>
       <DropZone />
       <OptionsForm />
+      <Tray />
       <section class="card" aria-labelledby="recent">
         <div class="row spread">
           <h2 id="recent">{t.recent}</h2>
           {!isEmpty && <Tally />}
+          {refused.value.length > 1 && (
+            <button onClick={() => retry(...refused.value)}>{fill(t.retryAll, { n: refused.value.length })}</button>
+          )}
           <DownloadAll images={newestFirst.value} />
           {!isEmpty && <a href="/console/history">{t.all}</a>}
         </div>
@@ -42,7 +47,7 @@ export function Upscale() {
           <p class="quiet">{t.empty}</p>
         ) : (
           <ul class="work">
-            {uploads.value.map((upload) => (
+            {underWay.value.map((upload) => (
               <UploadRow key={`upload-${upload.key}`} upload={upload} />
             ))}
             {newestFirst.value.map((image) => (

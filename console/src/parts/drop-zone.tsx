@@ -2,12 +2,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { add } from "../state/uploads";
 import { texts } from "../texts";
 import { filesOf } from "./dropped-files";
+import { LinkForm } from "./link-form";
 
 /** Takes pictures that are dropped anywhere on the page, pasted, or chosen in a dialog. */
 export function DropZone() {
   const t = texts().upscale;
   const [isOver, setIsOver] = useState(false);
   const [isEmpty, setIsEmpty] = useState(false);
+  const [link, setLink] = useState<string>();
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
 
@@ -32,8 +34,11 @@ export function DropZone() {
       if (event.dataTransfer) void filesOf(event.dataTransfer).then(take);
     };
     const paste = (event: ClipboardEvent): void => {
+      if (event.target instanceof HTMLInputElement) return;
       const pasted = [...(event.clipboardData?.files ?? [])];
+      const text = event.clipboardData?.getData("text/plain").trim() ?? "";
       if (pasted.length > 0) take(pasted);
+      else if (/^https?:/.test(text)) setLink(text);
     };
     document.addEventListener("dragenter", enter);
     document.addEventListener("dragleave", leave);
@@ -61,7 +66,11 @@ export function DropZone() {
           {t.choose}
         </button>
         <button onClick={() => folder.current?.click()}>{t.folder}</button>
+        <button aria-expanded={link !== undefined} onClick={() => setLink(link === undefined ? "" : undefined)}>
+          {t.link}
+        </button>
       </div>
+      {link !== undefined && <LinkForm key={link} link={link} onSent={() => setLink(undefined)} />}
       <p class="quiet">
         {t.formats}. {t.paste}
       </p>

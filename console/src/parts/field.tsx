@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import { ApiError } from "../api/client";
+import { texts } from "../texts";
 
 interface Props {
   label: string;
@@ -41,6 +42,22 @@ export function Field(props: Props) {
         {problems.join(" ")}
       </span>
     </label>
+  );
+}
+
+/** The mail address of an account. Browsers fill it in. */
+export function EmailField({ value, onChange, error }: Pick<Props, "value" | "onChange" | "error">) {
+  return (
+    <Field
+      label={texts().signIn.email}
+      name="email"
+      type="email"
+      autocomplete="username"
+      required
+      value={value}
+      onChange={onChange}
+      error={error}
+    />
   );
 }
 

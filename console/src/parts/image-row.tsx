@@ -1,9 +1,10 @@
-import type { Image } from "../api/client";
+import type { Image, Schemas } from "../api/client";
 import { deleteImage } from "../state/images";
 import { previews } from "../state/uploads";
 import { fill, texts } from "../texts";
 import { useAction } from "./action";
 import { sentenceOf } from "./failure";
+import { RetryImage } from "./retry-image";
 import { Thumbnail } from "./thumbnail";
 
 /** An image that the API has accepted: how far it is, and what a person can do with it. */
@@ -38,6 +39,7 @@ export function ImageRow({ image }: { image: Image }) {
             {name}
           </a>
         )}
+        <RetryImage image={image} />
         <button class="plain" disabled={removal.isRunning} onClick={removal.run}>
           {t.delete}
           {name}
@@ -47,7 +49,7 @@ export function ImageRow({ image }: { image: Image }) {
   );
 }
 
-export function sizesOf(image: Image): string {
+export function sizesOf(image: Image | Schemas["BatchImage"]): string {
   const from = image.original_dimensions_formatted?.replace("x", "×");
   const to = image.upscaled_dimensions_formatted?.replace("x", "×");
   return [from, to].filter(Boolean).join(" → ") || image.original_size_human;

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, bodyOf, type Schemas } from "../api/client";
+import { refusedOptions } from "../state/estimates";
 import { change, type Options, options } from "../state/options";
 import { fill, texts } from "../texts";
 import { Field } from "./field";
@@ -54,6 +55,7 @@ export function OptionsForm() {
             isNumber
             value={chosen.quality}
             onChange={(quality) => change({ quality })}
+            error={refusedOptions.value}
           />
           <label class="tick">
             <input
@@ -88,6 +90,7 @@ function ExactSize() {
         isNumber
         value={chosen.width}
         onChange={(width) => change({ width })}
+        error={refusedOptions.value}
       />
       <Field
         label={t.height}
@@ -95,6 +98,7 @@ function ExactSize() {
         isNumber
         value={chosen.height}
         onChange={(height) => change({ height })}
+        error={refusedOptions.value}
       />
       <label class="field">
         <span>{t.fit}</span>

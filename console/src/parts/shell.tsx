@@ -5,20 +5,26 @@ import { signOut } from "../state/session";
 import { texts } from "../texts";
 import { LensMark } from "./lens-mark";
 
+/** The places, with the beginnings of all their addresses. A click on a place opens the first. */
 const PLACES = [
-  ["/console", "upscale"],
-  ["/console/history", "history"],
-  ["/console/usage", "usage"],
-  ["/console/tokens", "tokens"],
-  ["/console/account", "account"],
+  ["upscale", "/console"],
+  ["history", "/console/history", "/console/batches"],
+  ["usage", "/console/usage"],
+  ["api", "/console/tokens", "/console/webhooks"],
+  ["account", "/console/account"],
 ] as const;
+
+function placeOf(path: string): (typeof PLACES)[number][0] {
+  const isAt = (address: string): boolean => path === address || path.startsWith(`${address}/`);
+  return PLACES.find(([name, ...addresses]) => name !== "upscale" && addresses.some(isAt))?.[0] ?? "upscale";
+}
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const t = texts();
   const { path } = useLocation();
   const isComparing = path.startsWith("/console/images/");
-  const place = PLACES.find(([address]) => address === path.replace(/\/$/, ""))?.[1];
-  const title = isComparing ? t.compare.title : t.places[place ?? "upscale"];
+  const place = placeOf(path);
+  const title = isComparing ? t.compare.title : t.places[place];
   useEffect(() => {
     document.title = `${title} · ${t.brand}`;
   }, [title]);
@@ -30,8 +36,8 @@ export function Shell({ children }: { children: ComponentChildren }) {
           {t.brand}
         </a>
         <nav class="places" aria-label={t.places.label}>
-          {PLACES.map(([address, name]) => (
-            <a key={name} href={address} aria-current={path.replace(/\/$/, "") === address ? "page" : undefined}>
+          {PLACES.map(([name, address]) => (
+            <a key={name} href={address} aria-current={place === name && !isComparing ? "page" : undefined}>
               {t.places[name]}
             </a>
           ))}

@@ -4,7 +4,7 @@ import { signIn } from "../state/session";
 import { fill, texts } from "../texts";
 import { onSubmit, useAction } from "./action";
 import { Failure } from "./failure";
-import { Field, withoutFields } from "./field";
+import { EmailField, Field, withoutFields } from "./field";
 
 export function SignInForm({ email: known = "" }: { email?: string }) {
   const t = texts().signIn;
@@ -18,16 +18,7 @@ export function SignInForm({ email: known = "" }: { email?: string }) {
   const isFirstAsk = needsCode && !otp;
   return (
     <form class="form" onSubmit={onSubmit(action)}>
-      <Field
-        label={t.email}
-        name="email"
-        type="email"
-        autocomplete="username"
-        required
-        value={email}
-        onChange={setEmail}
-        error={action.error}
-      />
+      <EmailField value={email} onChange={setEmail} error={action.error} />
       <Field
         label={t.password}
         name="password"

@@ -1,4 +1,4 @@
-import { retry, remove, type Upload } from "../state/uploads";
+import { remove, resume, retry, type Upload } from "../state/uploads";
 import { fill, texts } from "../texts";
 import { sentenceOf } from "./failure";
 import { Thumbnail } from "./thumbnail";
@@ -17,8 +17,11 @@ export function UploadRow({ upload }: { upload: Upload }) {
         {upload.state === "sending" && <progress max={100} value={upload.percent} aria-label={upload.file.name} />}
       </div>
       <div class="row">
-        {upload.state === "refused" && (
-          <button onClick={() => retry(upload.key)}>{t.tryAgain}</button>
+        {(upload.state === "refused" || upload.error) && (
+          <button onClick={() => (upload.state === "refused" ? retry(upload) : resume())}>
+            {t.tryAgain}
+            <span class="only-heard"> {upload.file.name}</span>
+          </button>
         )}
         <button class="plain" onClick={() => remove(upload.key)}>
           {t.upscale.remove}
@@ -35,7 +38,7 @@ function stateOf(upload: Upload): string {
     case "refused":
       return sentenceOf(upload.error);
     case "paused":
-      return t.paused;
+      return upload.error ? sentenceOf(upload.error) : t.paused;
     case "sending":
       return upload.percent < 100 ? fill(t.sending, { n: upload.percent }) : t.checking;
     default:

@@ -1,7 +1,8 @@
 /** The images that pages show. They come from the API, and events keep them up to date. */
 import { computed, signal } from "@preact/signals";
 import { api, bodyOf, type Image } from "../api/client";
-import { followEvents, type ImageEvent } from "../api/events";
+import { followEvents, type StreamEvent } from "../api/events";
+import { noteBatch, noteBatchGone } from "./batches";
 
 export const images = signal<ReadonlyMap<number, Image>>(new Map());
 /** Counts the times at which lists must be read anew. */
@@ -42,12 +43,20 @@ export async function deleteImage(id: number): Promise<void> {
   drop(id);
 }
 
-export function apply(event: ImageEvent): void {
+export async function retryImage(id: number): Promise<void> {
+  put((await bodyOf(api.POST("/api/images/{image_id}/retry", { params: { path: { image_id: id } } }))).data);
+}
+
+export function apply(event: StreamEvent): void {
   if (event.type === "reset") {
     resets.value += 1;
     loadRecent().catch(() => undefined); // the next reset tries again
   } else if ("deleted" in event.data) {
-    drop(event.data.id);
+    const { id } = event.data;
+    if (event.type.startsWith("batch.")) noteBatchGone(id);
+    else drop(id);
+  } else if ("total_images" in event.data) {
+    noteBatch(event.data);
   } else {
     put(event.data);
   }

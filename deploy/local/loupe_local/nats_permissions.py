@@ -21,6 +21,7 @@ CHART = REPOSITORY / "deploy" / "helm" / "loupe" / "files" / "nats-permissions.j
 CHART_ACCOUNTS = CHART.with_name("nats-accounts.json")
 COMPOSE = REPOSITORY / "deploy" / "compose" / "nats.conf"
 DEAD = "DEAD"
+AUDIT = "AUDIT"
 ALL_REDRIVES = "redrive.>"
 STREAMS_ACCOUNT = "APP"
 """The account with the streams. JetStream stores data by account, so a stream cannot move to another one."""
@@ -53,14 +54,20 @@ class Rights:
 
 TABLE: Mapping[str, Rights] = {
     "auth": Rights(
-        publishes=("auth.>",),
-        declares=("AUTH",),
-        consumes=(("AUTH", "auth-mail"), ("AUTH", "auth-notice"), ("OUTBOUND", "auth-webhooks")),
+        publishes=("auth.>", "audit.auth"),
+        declares=("AUTH", AUDIT),
+        consumes=(
+            ("AUTH", "auth-mail"),
+            ("AUTH", "auth-notice"),
+            ("OUTBOUND", "auth-webhooks"),
+            (AUDIT, "auth-audit"),
+        ),
         redrives_own_letters=True,
     ),
     "billing": Rights(
-        publishes=("billing.>",),
+        publishes=("billing.>", "audit.billing"),
         declares=("BILLING",),
+        creates=(DEAD, AUDIT),
         consumes=(("IMAGES", "billing-capture"), ("IMAGES", "billing-release"), ("AUTH", "billing-users")),
         redrives_own_letters=True,
     ),
@@ -73,11 +80,12 @@ TABLE: Mapping[str, Rights] = {
             "images.cancelled",
             "images.objects_dropped",
             "events.>",
+            "audit.images",
             "dead.QUEUE.inference-standard",
             "dead.QUEUE.inference-priority",
         ),
         declares=("QUEUE", "IMAGES", "RESULTS", "CLIENT_EVENTS", DEAD),
-        creates=(),
+        creates=(AUDIT,),
         looks_at=("JOBS",),
         consumes=(("RESULTS", "images"), ("IMAGES", "images-objects"), ("AUTH", "images-users")),
         redrives_own_letters=True,
@@ -94,8 +102,9 @@ TABLE: Mapping[str, Rights] = {
         ),
     ),
     "outbound": Rights(
-        publishes=("outbound.>", "events.*.webhook.disabled"),
+        publishes=("outbound.>", "events.*.webhook.disabled", "audit.outbound"),
         declares=("OUTBOUND",),
+        creates=(DEAD, AUDIT),
         consumes=(("CLIENT_EVENTS", "outbound-events"), ("AUTH", "outbound-users")),
         redrives_own_letters=True,
     ),

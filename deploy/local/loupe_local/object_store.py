@@ -57,6 +57,7 @@ OPTIONS = {
     "filer.maxMB": "1",  # the default of 4 MB makes uploads a third slower and takes twice the memory
     "s3.port.iceberg": "0",
     "s3.port.lance": "0",
+    "s3.allowedOrigins": "*",  # web pages of any origin may use signed links, as they may use the API
     "s3.iam": "false",  # otherwise identities may change themselves
     "s3.autoCreateBucket": "false",
     "s3.allowDeleteBucketNotEmpty": "false",

@@ -151,6 +151,7 @@ class Services:
             "listen": self.target("images"),
             "auth_target": self.target("auth"),
             "billing_target": self.target("billing"),
+            "outbound_target": self.target("outbound"),
             "client_secret": self.secrets["images"],
             "s3_public_endpoint": f"http://{self.stores.s3.endpoint}",
             **self._s3("images"),

@@ -7,9 +7,12 @@ from auth.passwords import Hasher
 from auth.rpc import CALLERS, AuthService
 from auth.settings import Settings
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
+from common.audit import STREAM
 from common.identity import Verifier
 from common.streams import Streams
 from loupe.auth.v1 import auth_pb2_grpc
+
+PARTITIONS_SECONDS = 3600.0
 
 
 async def run() -> None:
@@ -43,11 +46,12 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(service, server.grpc)
     server.bind(settings.listen, settings.tls)
+    audit = events.Audit(sessions, settings.audit_days)
     mails = events.Mails(sessions, Mailer(settings), settings)
-    async with bus.connection(settings.nats_url, "auth", readiness) as nc:
+    async with bus.connection(settings.nats_url, "auth", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         replicas = settings.nats_replicas
-        streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD,), replicas=replicas)
+        streams = Streams(js, readiness, events.EVENTS, STREAM, shared=(bus.DEAD,), replicas=replicas)
         await streams.declare()
         await process.run_together(
             server.serve(),
@@ -56,6 +60,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             bus.consume(js, events.MAIL_WANTED, mails.send),
             bus.consume(js, events.NOTICE_WANTED, mails.notify),
             bus.consume(js, events.WEBHOOK_DISABLED, mails.notify_of_webhook),
+            bus.consume(js, events.AUDIT, audit.store),
+            process.every(PARTITIONS_SECONDS, audit.keep_partitions),
         )
 
 

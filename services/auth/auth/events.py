@@ -1,4 +1,4 @@
-"""The stream of auth's events, and the consumer that sends mails.
+"""The stream of auth's events, and the consumers that send mails and keep the audit.
 
 Auth consumes its own events to send mails. A mail is therefore sent only after the commit, and is retried.
 """
@@ -9,12 +9,14 @@ from aiosmtplib import SMTPException
 from prometheus_client import Counter
 
 from auth import links
-from auth.domain import addresses, reservations, users
+from auth.domain import addresses, audit, audit_partitions, reservations, users
 from auth.mail import Mailer, Refused
 from auth.settings import Settings
 from auth.tables import User
-from common import bus, messages
-from common.db import Sessions
+from common import bus, log, messages
+from common.audit import STREAM
+from common.db import Sessions, now
+from loupe.audit.v1 import audit_pb2
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe.outbound.v1 import outbound_pb2
 
@@ -30,8 +32,10 @@ WEBHOOK_DISABLED = replace(
     MAIL_WANTED, stream="OUTBOUND", durable="auth-webhooks", subjects=("outbound.webhook_disabled",)
 )
 NOTICE_WANTED = replace(MAIL_WANTED, durable="auth-notice", subjects=("auth.address_notice_wanted",))
+AUDIT = messages.Consumer(stream=str(STREAM.name), durable="auth-audit", subjects=("audit.>",))
 ACCOUNT_NOTICES = ("password_changed", "factor_enabled", "factor_disabled", "factor_reset", "account_deleted")
 
+LOG = log.get(__name__)
 mails = Counter("loupe_mails_total", "Attempts to send mails", ["kind", "outcome"])
 
 
@@ -120,3 +124,27 @@ class Mails:
                 return f"{self._reset_url}#{links.sign(self._secret, 'reset', user.id or 0, email, seal)}"
             case _:
                 raise messages.Unprocessable(f"there is no mail template {template!r}")
+
+
+class Audit:
+    """Stores what the services publish for the audit, and drops what is old."""
+
+    def __init__(self, sessions: Sessions, kept_days: int) -> None:
+        self._sessions = sessions
+        self._kept_days = kept_days
+
+    async def store(self, data: bytes) -> None:
+        """Store one event. A message that comes again changes nothing."""
+        event = audit_pb2.Entry.FromString(data)
+        try:
+            async with self._sessions.begin() as session:
+                outcome = await audit.store(session, event, kept_days=self._kept_days)
+        except ValueError as error:
+            raise messages.Unprocessable(f"the event has no valid id or actor: {error}") from error
+        audit.entries.labels(outcome).inc()
+
+    async def keep_partitions(self) -> None:
+        async with self._sessions.begin() as session:
+            dropped = await audit_partitions.keep(session, now(), self._kept_days)
+        if dropped:
+            LOG.info("old months of the audit dropped", partitions=dropped, kept_days=self._kept_days)

@@ -18,6 +18,7 @@ from jwt.algorithms import OKPAlgorithm
 from prometheus_client import Gauge
 
 from auth.domain import keys, second_factor
+from auth.recording import record
 from auth.tables import SigningKey
 from common.db import Sessions
 from common.identity import ALGORITHM, ISSUER
@@ -73,6 +74,7 @@ class KeyRing:
         async with self._sessions.begin() as session:
             key_id = await keys.rotate(session, self._cipher)
             await second_factor.encrypt_again(session, self._cipher)
+            await record(session, "signing_key.rotated", user_id=None, key_id=key_id)
         self.forget()
         return key_id
 

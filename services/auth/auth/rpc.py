@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from auth.convert import token_to_proto, user_to_proto
-from auth.domain import addresses, credentials, keys, tokens, users
+from auth.domain import addresses, audit, credentials, keys, tokens, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.policy import Policy
+from auth.rpc_audit import AuditMethods
 from auth.rpc_login import LoginMethods
 from auth.rpc_operators import OperatorMethods
 from auth.rpc_second_factor import SecondFactorMethods
@@ -19,7 +20,6 @@ from auth.servicer import Proof
 from auth.tables import Token, User
 from common import errors, rpc, timestamps
 from common.db import Sessions
-from common.security_events import record
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe.auth.v1 import auth_pb2_grpc
 
@@ -45,6 +45,8 @@ CALLERS = {
     "ConfirmSecondFactor": rpc.ANY_USER,
     "ReplaceRecoveryCodes": rpc.ANY_USER,
     "RemoveSecondFactor": rpc.ANY_USER,
+    "ListOwnAudit": rpc.users("user:read"),
+    "ListAudit": rpc.services("operator"),
     "FindUser": rpc.services("operator"),
     "ListUsers": rpc.services("operator"),
     "CreateUser": rpc.services("operator"),
@@ -58,7 +60,9 @@ USER_AUDIENCES = ("auth", "billing", "images", "outbound")
 """Services that a user's request may reach."""
 
 
-class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_grpc.AuthServiceServicer):
+class AuthService(
+    LoginMethods, SecondFactorMethods, OperatorMethods, AuditMethods, auth_pb2_grpc.AuthServiceServicer
+):
     def __init__(
         self,
         sessions: Sessions,
@@ -144,7 +148,7 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
             user = await users.get(session, principal.user_id)
         is_right = bool(request.current_password) and await self._matches(user, request.current_password)
         if request.current_password and not is_right:
-            record("password.change_refused", user_id=user.id, token_id=principal.token_id)
+            await self._record("password.change_refused", user_id=user.id, token_id=principal.token_id)
         credentials.check_password_change(
             request.current_password,
             request.password,
@@ -194,6 +198,7 @@ class AuthService(LoginMethods, SecondFactorMethods, OperatorMethods, auth_pb2_g
                 await tokens.revoke_all(session, principal.user_id)
                 await self._notify(session, user, "account_deleted")
             await users.remove(session, principal.user_id)
+            await audit.forget_client(session, principal.user_id)
         return pb.DeleteUserResponse()
 
     async def IssueServiceToken(

@@ -11,7 +11,6 @@ from auth.domain import addresses, console_sessions, credentials, guesses, token
 from auth.servicer import Servicer
 from auth.tables import Token, User
 from common import errors, rpc, trace
-from common.security_events import record
 from loupe.auth.v1 import auth_pb2 as pb
 
 
@@ -58,19 +57,21 @@ class LoginMethods(Servicer):
         self, email: str, password: str, otp: str, create: Callable[[AsyncSession, User], Awaitable[str]]
     ) -> tuple[User, str]:
         """Return the user and what `create` makes for them, or raise why the login is refused."""
-        async with self._sessions.begin() as session:
-            user = await users.find_by_email(session, email)
-            buckets = await self._count_login(session, user, email)
+        user, buckets = await self._count_login(email)
         is_right = await self._hasher.matches(password, user.password_hash if user else None)
-        checked, text = credentials.check_login(user, password_is_right=is_right), ""
-        if otp and checked.second_factor_at:
-            buckets = [*buckets, await self._count_code(checked, buckets)]
+        if user is None or not is_right:
+            async with self._sessions.begin() as session:
+                refusal = await credentials.wrong_login(session, user)
+            raise refusal
+        if otp and user.second_factor_at:
+            buckets = [*buckets, await self._count_code(user, buckets)]
+        text = ""
         async with self._sessions.begin() as session:
-            user = await credentials.lock_for_login(session, checked)
             refusal = await credentials.missing_for_login(session, user, otp, self._ring.cipher)
-            if not (otp and credentials.is_code_refusal(refusal)):  # a wrong code stays counted
+            if not credentials.is_guess(refusal, otp):  # a guess stays counted
                 await guesses.uncount(session, buckets, forgive=refusal is None)
             if refusal is None:
+                user = await users.get(session, user.id or 0)
                 text = await create(session, user)
         if refusal:
             raise refusal
@@ -133,24 +134,29 @@ class LoginMethods(Servicer):
             reset_token=links.sign(self._secret, "reset", link.user_id, user.email, seal),
         )
 
-    async def _count_login(
-        self, session: AsyncSession, user: User | None, email: str
-    ) -> Sequence[guesses.Bucket]:
-        """Count a login before its password is checked. Refuse it after too many wrong ones."""
-        buckets = await guesses.buckets_of_login(
-            session,
-            users.normalize(email),
-            user.id or 0 if user else 0,
-            trace.client_address.get(),
-            per_account=self._policy.guesses_per_account,
-            per_address=self._policy.guesses_per_address,
-        )
+    async def _count_login(self, email: str) -> tuple[User | None, Sequence[guesses.Bucket]]:
+        """Count a login before its password is checked. Refuse it after too many wrong ones.
+
+        Return also the user who has the address, if there is one.
+        """
+        user_id = None
         try:
-            await guesses.count(session, buckets)
+            async with self._sessions.begin() as session:
+                user = await users.find_by_email(session, email)
+                user_id = user.id if user else None
+                buckets = await guesses.buckets_of_login(
+                    session,
+                    users.normalize(email),
+                    user_id or 0,
+                    trace.client_address.get(),
+                    per_account=self._policy.guesses_per_account,
+                    per_address=self._policy.guesses_per_address,
+                )
+                await guesses.count(session, buckets)
         except errors.ResourceExhausted:
-            record("sign_in.delayed", user_id=user.id if user else None)
+            await self._record("sign_in.delayed", user_id=user_id)
             raise
-        return buckets
+        return user, buckets
 
     async def _count_code(self, user: User, buckets: Sequence[guesses.Bucket]) -> guesses.Bucket:
         """Count a code before it is checked. Refuse it after too many wrong ones, from whatever address."""
@@ -159,7 +165,7 @@ class LoginMethods(Servicer):
             async with self._sessions.begin() as session:
                 await guesses.count(session, [bucket])
         except errors.ResourceExhausted:
-            record("sign_in.delayed", user_id=user.id)
+            await self._record("sign_in.delayed", user_id=user.id)
             async with self._sessions.begin() as session:
                 await guesses.uncount(session, buckets)
             raise

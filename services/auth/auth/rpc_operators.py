@@ -4,7 +4,6 @@ from auth.convert import user_to_proto
 from auth.domain import second_factor, tokens, users
 from auth.servicer import Servicer
 from common import rpc
-from common.security_events import record
 from loupe.auth.v1 import auth_pb2 as pb
 
 
@@ -68,5 +67,4 @@ class OperatorMethods(Servicer):
 
     async def RotateKeys(self, request: pb.RotateKeysRequest, context: rpc.Context) -> pb.RotateKeysResponse:
         key_id = await self._ring.rotate()
-        record("signing_key.rotated", key_id=key_id)
         return pb.RotateKeysResponse(key_id=key_id)

@@ -1,7 +1,7 @@
 """The gRPC methods of the second factor."""
 
-from auth.committed_events import record_on_commit
 from auth.domain import guesses, second_factor, tokens, users
+from auth.recording import record
 from auth.servicer import Proof, Servicer
 from common import errors, rpc, trace
 from loupe import refusals
@@ -28,12 +28,18 @@ class SecondFactorMethods(Servicer):
         bucket = guesses.bucket_of_user(principal.user_id, per_account=self._policy.guesses_per_account)
         async with self._sessions.begin() as session:
             await guesses.count(session, [bucket])
-        async with self._sessions.begin() as session:
-            user = await tokens.lock_caller(session, principal)
-            codes = await second_factor.confirm(session, user, request.otp, self._ring.cipher)
-            await self._notify(session, user, "factor_enabled")
-            await guesses.uncount(session, [bucket])
-            await guesses.forget_clients(session, principal.user_id, except_client=trace.client_address.get())
+        try:
+            async with self._sessions.begin() as session:
+                user = await tokens.lock_caller(session, principal)
+                codes = await second_factor.confirm(session, user, request.otp, self._ring.cipher)
+                await self._notify(session, user, "factor_enabled")
+                await guesses.uncount(session, [bucket])
+                here = trace.client_address.get()
+                await guesses.forget_clients(session, principal.user_id, except_client=here)
+        except errors.InvalidArgument:
+            if request.otp:
+                await self._record("second_factor.refused", user_id=principal.user_id)
+            raise
         return pb.ConfirmSecondFactorResponse(recovery_codes=codes)
 
     async def ReplaceRecoveryCodes(
@@ -43,7 +49,7 @@ class SecondFactorMethods(Servicer):
         async with self._sessions.begin() as session:
             user = await tokens.lock_caller(session, rpc.principal())
             codes = await second_factor.replace_recovery_codes(session, user)
-            record_on_commit(session, "second_factor.recovery_codes_replaced", user_id=user.id)
+            await record(session, "second_factor.recovery_codes_replaced", user_id=user.id)
         return pb.ReplaceRecoveryCodesResponse(recovery_codes=codes)
 
     async def RemoveSecondFactor(

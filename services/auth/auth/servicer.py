@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from auth.committed_events import record_on_commit
 from auth.domain import guesses, mail_requests, second_factor, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.policy import Policy
+from auth.recording import record
 from auth.tables import Token, User
 from common import errors
 from common.db import Sessions
 from common.identity import Principal
-from common.security_events import record
 from loupe import refusals
 
 
@@ -44,6 +43,11 @@ class Servicer:
         self._previous_secrets = previous_secrets
         self._policy = policy
 
+    async def _record(self, name: str, *, user_id: int | None, **ids: object) -> None:
+        """Record an event that changes nothing else, such as a refusal."""
+        async with self._sessions.begin() as session:
+            await record(session, name, user_id=user_id, **ids)
+
     async def _notify(self, session: AsyncSession, user: User, template: str) -> None:
         """Request a mail that says what changed in the account."""
         per_day = self._policy.mails_per_day
@@ -69,7 +73,9 @@ class Servicer:
             is_proven = bool(proof.current_password) and await self._matches(user, proof.current_password)
             field, proof_name, sent = "current_password", "current password", proof.current_password
         if not is_proven:
-            record("account.reauthentication_refused", user_id=user.id, token_id=principal.token_id)
+            await self._record(
+                "account.reauthentication_refused", user_id=user.id, token_id=principal.token_id
+            )
             refusal = errors.refused(refusals.REAUTHENTICATION_REQUIRED, proof=proof_name)
             if sent:
                 refusal.fields[field] = [f"The {field.replace('_', ' ')} is incorrect."]
@@ -97,5 +103,5 @@ class Servicer:
             if is_right:
                 await guesses.uncount(session, [bucket])
             else:
-                record_on_commit(session, "second_factor.refused", user_id=user_id)
+                await record(session, "second_factor.refused", user_id=user_id)
         return is_right

@@ -3,10 +3,11 @@
 An `id` is None until the row is in the database, so code that reads it writes `user.id or 0` for the types.
 """
 
+import uuid
 from datetime import date, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, MetaData, SQLModel
 
@@ -129,6 +130,34 @@ class MailCount(Base, table=True):
     key: bytes = Field(primary_key=True)
     count: int = Field(sa_type=sa.Integer)
     counted_at: datetime = Field(sa_type=INSTANT)
+
+
+class AuditEntry(Base, table=True):
+    """Something that happened to an account. The table is cut into partitions by month, see `domain.audit`.
+
+    A trigger refuses to change or delete a row, except that address and program of a user's client are taken
+    away once the user has been deleted.
+    """
+
+    __tablename__ = "audit_entry"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        sa.Index("ix_audit_entry_user", "user_id", "occurred_at"),
+        sa.Index("ix_audit_entry_operator", "operator_id"),
+        {"postgresql_partition_by": "RANGE (occurred_at)"},
+    )
+
+    occurred_at: datetime = Field(primary_key=True, sa_type=INSTANT)
+    id: uuid.UUID = Field(primary_key=True, sa_type=sa.Uuid)
+    event: str = Field(sa_type=sa.String)
+    user_id: int | None = Field(sa_type=sa.BigInteger)
+    """None if no user is known. The user may have been deleted."""
+    actor: str = Field(sa_type=sa.String)
+    """`user`, `operator` or `system`."""
+    operator_id: int | None = Field(sa_type=sa.BigInteger)
+    client_address: str | None = Field(sa_type=sa.String)
+    user_agent: str | None = Field(sa_type=sa.String)
+    request_id: str | None = Field(sa_type=sa.String)
+    details: dict[str, str] = Field(sa_type=JSONB)
 
 
 class SigningKey(Base, table=True):

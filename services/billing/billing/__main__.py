@@ -7,6 +7,7 @@ from billing.domain import quota_metrics
 from billing.rpc import CALLERS, BillingService
 from billing.settings import Settings
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
+from common.audit import STREAM
 from common.credentials import Credentials
 from common.streams import Streams
 from loupe.billing.v1 import billing_pb2_grpc
@@ -37,10 +38,10 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     billing_pb2_grpc.add_BillingServiceServicer_to_server(service, server.grpc)
     server.bind(settings.listen, settings.tls)
     outcomes, deleted_users = events.ImageOutcomes(sessions), events.DeletedUsers(sessions)
-    async with bus.connection(settings.nats_url, "billing", readiness) as nc:
+    async with bus.connection(settings.nats_url, "billing", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         replicas = settings.nats_replicas
-        streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD,), replicas=replicas)
+        streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD, STREAM), replicas=replicas)
         await streams.declare()
         await process.run_together(
             server.serve(),

@@ -133,7 +133,7 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
             )
         expires_at = self._expiry(request.seconds)
         async with self._sessions.begin() as session:
-            usage, plan = await quotas.reserve(
+            usage, plan, count = await quotas.reserve(
                 session,
                 self._plans,
                 reservation_ids=[to_uuid(text) for text in request.reservation_ids],
@@ -141,9 +141,13 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
                 api_request=request.api_request,
                 feature=request.feature,
                 expires_at=expires_at,
+                as_many_as_fit=request.as_many_as_fit,
             )
         return pb.ReserveResponse(
-            usage=usage.to_proto(), plan=plan.to_proto(), expires_at=timestamps.to_proto(expires_at)
+            usage=usage.to_proto(),
+            plan=plan.to_proto(),
+            expires_at=timestamps.to_proto(expires_at),
+            reserved_count=count,
         )
 
     async def RenewReservations(

@@ -21,12 +21,15 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge
 
 from common import lag, log, messages, metrics, process, redrive, trace
+from common.broker_login import BrokerLogin
 from common.pulls import Puller
 from common.repeated import Repeated
 
 LOG = log.get(__name__)
 REPEATED = Repeated(LOG)
 DEAD = api.StreamConfig(name="DEAD", subjects=["dead.>"], storage=api.StorageType.FILE, max_age=30 * 86_400)
+
+PASSWORD_ONLY = BrokerLogin()
 
 Preference = Callable[[], Sequence[messages.Consumer]]
 """A function that returns the consumers of one process, the most preferred one first.
@@ -39,10 +42,12 @@ losses = Counter("loupe_nats_disconnects_total", "Connections to the broker that
 
 
 @contextlib.asynccontextmanager
-async def connection(url: str, name: str, readiness: metrics.Readiness) -> AsyncGenerator[Client]:
+async def connection(
+    url: str, name: str, readiness: metrics.Readiness, login: BrokerLogin = PASSWORD_ONLY
+) -> AsyncGenerator[Client]:
     """Yield a connection once the broker answers. On exit, pending messages are sent before it closes."""
     closing = asyncio.Event()
-    client = await process.wait_for("broker", functools.partial(_connect, url, name, closing))
+    client = await process.wait_for("broker", functools.partial(_connect, url, name, closing, login))
     readiness.watch("broker", lambda: client.is_connected)
     connected.set_function(lambda: client.is_connected)
     try:
@@ -52,8 +57,10 @@ async def connection(url: str, name: str, readiness: metrics.Readiness) -> Async
         await client.close()
 
 
-async def _connect(url: str, name: str, closing: asyncio.Event) -> Client:
+async def _connect(url: str, name: str, closing: asyncio.Event, login: BrokerLogin) -> Client:
     """Return a connection that reconnects by itself for as long as the process lives."""
+    options = login.options()
+    renew = login.renewer(options)
 
     async def on_error(error: Exception) -> None:
         text = log.error_text(error)
@@ -63,17 +70,19 @@ async def _connect(url: str, name: str, closing: asyncio.Event) -> Client:
             )
         else:
             REPEATED.warning("broker connection failed", cause=type(error), error=text, action="reconnecting")
+            await asyncio.to_thread(renew)
 
     async def on_disconnect() -> None:
         if not closing.is_set():
             losses.inc()
             LOG.warning("broker lost", action="reconnecting until it is back")
+            await asyncio.to_thread(renew)
 
     async def on_reconnect() -> None:
         LOG.info("broker back", action="publishing and consuming again")
 
     return await nats.connect(
-        url,
+        login.address(url),
         name=name,
         connect_timeout=2,
         allow_reconnect=True,
@@ -83,6 +92,7 @@ async def _connect(url: str, name: str, closing: asyncio.Event) -> Client:
         error_cb=on_error,
         disconnected_cb=on_disconnect,
         reconnected_cb=on_reconnect,
+        **options,
     )
 
 

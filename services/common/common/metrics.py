@@ -5,6 +5,7 @@ dependency of the service is missing.
 """
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,6 +17,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, make_wsgi_app
 
 from common import log, process
+from common.listening import host_and_port
 
 LOG = log.get(__name__)
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -101,8 +103,9 @@ async def keep_updated(what: str, measure: Callable[[], Awaitable[None]]) -> Non
 
 async def serve(listen: str, readiness: Readiness) -> None:
     """Serve `/metrics`, `/healthz` and `/readyz` on `host:port` until cancelled."""
-    host, _, port = listen.rpartition(":")
-    server = make_server(host, int(port), _application(readiness), _ThreadedServer, _QuietHandler)
+    host, port = host_and_port(listen)
+    server_class = _DualStackServer if ":" in host else _ThreadedServer
+    server = make_server(host, port, _application(readiness), server_class, _QuietHandler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
     thread.start()
     try:
@@ -119,6 +122,16 @@ class _ThreadedServer(ThreadingMixIn, WSGIServer):
     """One thread for each connection, so that a silent client does not block the others."""
 
     daemon_threads = True
+
+
+class _DualStackServer(_ThreadedServer):
+    """Listens on an IPv6 address; on `::` it takes IPv4 connections too."""
+
+    address_family = socket.AF_INET6
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -33,6 +33,8 @@ OPTIONS = [
     # a list of 100 batches with 20 images each takes 11 MiB if all names have the maximum length
     ("grpc.max_receive_message_length", 32 << 20),
     ("grpc.max_send_message_length", 32 << 20),
+    # a refusal that names 100 fields has 20 KB of details; beyond its limit, gRPC replaces the status
+    ("grpc.max_metadata_size", 64 << 10),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -63,6 +65,7 @@ SERVER_FAULTS = {
 """Codes that mark the server's span as failed. Any other code is a refusal, not a fault."""
 
 _principal: ContextVar[Principal] = ContextVar("principal")
+NOBODY = Principal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,11 @@ def services(*names: str) -> Callers:
 def principal() -> Principal:
     """Return the caller of the gRPC method that is running in this task."""
     return _principal.get()
+
+
+def principal_or_nobody() -> Principal:
+    """Return the caller of the running gRPC method, or `NOBODY` outside of one."""
+    return _principal.get(NOBODY)
 
 
 def metadata(context: Context) -> dict[str, str]:
@@ -180,6 +188,7 @@ class _Interceptor(grpc.aio.ServerInterceptor):
         request_id = metadata.get(trace.REQUEST_ID_KEY, "")
         trace.request_id.set(request_id)
         trace.client_address.set(metadata.get(trace.CLIENT_ADDRESS_KEY, ""))
+        trace.user_agent.set(metadata.get(trace.USER_AGENT_KEY, ""))
         started, code = time.perf_counter(), "OK"
         try:
             with (

@@ -1,5 +1,5 @@
 """Security events: what happened to accounts, tokens and keys, as log lines with stable names and as a
-metric.
+metric. `common.audit` publishes them for the audit too.
 
 `EVENTS` is the only table of names. Programs that watch the logs rely on them, so never rename one. A line
 has ids alone: no password, token, code, name or mail address.
@@ -16,10 +16,13 @@ events = Counter("loupe_security_events_total", "Security events", ["event"])
 
 
 class Event(NamedTuple):
-    """The meaning of a name. `is_refusal`: somebody tried what they may not do."""
+    """The meaning of a name. `is_refusal`: somebody tried what they may not do. `is_audited`: the audit keeps
+    it, because it is about an account.
+    """
 
     meaning: str
     is_refusal: bool = False
+    is_audited: bool = True
 
 
 EVENTS = {
@@ -32,6 +35,9 @@ EVENTS = {
     "address.change_requested": Event("a user asked for another mail address"),
     "address.changed": Event("another mail address counts from now on"),
     "address.restored": Event("the link in a notice put the former mail address back"),
+    "batch.cancelled": Event("a user cancelled a batch"),
+    "batch.deleted": Event("a user deleted a batch with its images"),
+    "image.deleted": Event("a user deleted an image"),
     "mail.limited": Event(
         "a mail was not sent, because the address or the user got too many", is_refusal=True
     ),
@@ -41,7 +47,11 @@ EVENTS = {
         "a user who wanted a new password sent a wrong current one", is_refusal=True
     ),
     "password.changed": Event("a user set a new password; all other tokens are revoked"),
-    "requests.limited": Event("the first request of an hour that an hourly limit refused", is_refusal=True),
+    "plan.changed": Event("an operator put a user on a plan"),
+    "quota.changed": Event("an operator changed the monthly quota of a user"),
+    "requests.limited": Event(
+        "the first request of an hour that an hourly limit refused", is_refusal=True, is_audited=False
+    ),
     "second_factor.disabled": Event(
         "a user or an operator switched the second factor off, or a restored address did"
     ),
@@ -58,8 +68,13 @@ EVENTS = {
     "signing_key.rotated": Event("an operator created a new signing key"),
     "token.created": Event("a user made a token with another token"),
     "token.evicted": Event("a user had too many tokens, and the longest unused was revoked"),
-    "token.guessed": Event("a client sent a token that does not exist", is_refusal=True),
+    "token.guessed": Event("a client sent a token that does not exist", is_refusal=True, is_audited=False),
     "token.revoked": Event("tokens were revoked, or sessions of the console ended"),
+    "webhook.changed": Event("a user or an operator changed a webhook"),
+    "webhook.created": Event("a user added a webhook"),
+    "webhook.deleted": Event("a user deleted a webhook"),
+    "webhook.disabled": Event("Loupe disabled a webhook whose deliveries failed"),
+    "webhook.secret_rotated": Event("a user replaced the secret of a webhook or of the account"),
 }
 """Every security event, by its name: `thing.what happened to it`."""
 

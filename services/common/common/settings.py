@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.broker_login import BrokerLogin
 from common.tls import Tls
 
 
@@ -21,6 +22,12 @@ class ServiceSettings(BaseSettings):
     """Write log lines for people instead of JSON."""
     nats_replicas: int = Field(default=1, ge=1, le=5)
     """Number of NATS servers that store each stream. It must be the same for all services."""
+    nats_credentials_file: str = ""
+    """File with the JWT and seed of this service's user, instead of a password in `nats_url`."""
+    nats_certificate: str = ""
+    """File with the certificate that this service shows to the broker, for example if that requires one."""
+    nats_key: str = ""
+    """File with the private key of that certificate."""
     tls_certificate: str = ""
     """File with this service's certificate for gRPC between services. Set all three files or none."""
     tls_key: str = ""
@@ -32,7 +39,18 @@ class ServiceSettings(BaseSettings):
     def _all_or_none(self) -> Self:
         if len({bool(file) for file in (self.tls_certificate, self.tls_key, self.tls_authority)}) > 1:
             raise ValueError("tls_certificate, tls_key and tls_authority belong together")
+        if bool(self.nats_certificate) != bool(self.nats_key):
+            raise ValueError("nats_certificate and nats_key belong together")
         return self
+
+    @property
+    def broker_login(self) -> BrokerLogin:
+        """The files with which this service logs in to the broker. Without any it uses the URL alone."""
+        credentials, certificate, key = (
+            Path(file) if file else None
+            for file in (self.nats_credentials_file, self.nats_certificate, self.nats_key)
+        )
+        return BrokerLogin(credentials, certificate, key)
 
     @property
     def tls(self) -> Tls | None:

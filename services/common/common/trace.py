@@ -20,6 +20,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 REQUEST_ID_KEY = "x-request-id"
 PARENT_KEY = "traceparent"
 CLIENT_ADDRESS_KEY = "x-client-address"
+USER_AGENT_KEY = "x-client-user-agent"
 FLUSH_SECONDS = 3.0
 Attributes = Mapping[str, str | int]
 is_on = any(
@@ -28,6 +29,8 @@ is_on = any(
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 client_address: ContextVar[str] = ContextVar("client_address", default="")
 """The network address of the client behind a call, as the gateway found it. Empty if no client is known."""
+user_agent: ContextVar[str] = ContextVar("user_agent", default="")
+"""What the client behind a call says that it is, in printable ASCII. Empty if it says nothing."""
 
 _tracer = otel.get_tracer("loupe")
 _shutdown_steps = list[Callable[[], None]]()
@@ -76,7 +79,11 @@ def finish() -> None:
 
 def outgoing_headers() -> list[tuple[str, str]]:
     """Return headers for a call to another service: request id, client, and trace context if it is on."""
-    named = ((REQUEST_ID_KEY, request_id.get()), (CLIENT_ADDRESS_KEY, client_address.get()))
+    named = (
+        (REQUEST_ID_KEY, request_id.get()),
+        (CLIENT_ADDRESS_KEY, client_address.get()),
+        (USER_AGENT_KEY, user_agent.get()),
+    )
     headers = [(key, value) for key, value in named if value]
     if is_on:
         carrier: dict[str, str] = {}

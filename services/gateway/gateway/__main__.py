@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from common import bus, log, metrics, process, tls, trace
+from common.listening import listening_socket
 from gateway import app, backend
 from gateway.events.hub import Hub
 from gateway.http.protocol import Protocol
@@ -49,7 +50,9 @@ async def follow(connected: backend.Backend, readiness: metrics.Readiness) -> No
         channel = connected.connections.channels[name]
         await process.wait_for(name, channel.ready)
         readiness.watch(name, channel.is_connected)
-    async with bus.connection(connected.settings.nats_url, "gateway", readiness) as nc:
+    async with bus.connection(
+        connected.settings.nats_url, "gateway", readiness, connected.settings.broker_login
+    ) as nc:
         await process.wait_for(
             "limits", lambda: connected.limits.use_broker(nc, connected.settings.nats_replicas)
         )
@@ -61,9 +64,14 @@ async def follow(connected: backend.Backend, readiness: metrics.Readiness) -> No
 class _Server(uvicorn.Server):
     """A server that leaves signals to `process.run`, and ends what waits when it stops."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Hub, listen: str) -> None:
         super().__init__(config)
         self._hub = hub
+        self._listen = listen
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the socket here: uvicorn would let `[::]` take no IPv4 connections."""
+        await super().serve(sockets or [listening_socket(self._listen)])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -75,12 +83,9 @@ class _Server(uvicorn.Server):
 
 
 def create_server(application: FastAPI, settings: Settings) -> uvicorn.Server:
-    host, _, port = settings.listen.rpartition(":")
     return _Server(
         uvicorn.Config(
             application,
-            host=host,
-            port=int(port),
             http=functools.partial(Protocol, settings=settings),  # pyright: ignore[reportArgumentType]  a callable works too
             ws="none",
             lifespan="off",
@@ -93,6 +98,7 @@ def create_server(application: FastAPI, settings: Settings) -> uvicorn.Server:
             timeout_graceful_shutdown=DRAIN_SECONDS,
         ),
         application.state.backend.hub,
+        settings.listen,
     )
 
 

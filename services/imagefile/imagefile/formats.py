@@ -37,6 +37,8 @@ class FormatInfo:
     """None: the format is read only."""
     becomes: Format | None = None
     """The format of a still result if the client chooses none. None for a format that is written only."""
+    is_for_browsers: bool = True
+    """Whether all common browsers show such files."""
 
 
 FORMATS: Mapping[Format, FormatInfo] = {
@@ -144,6 +146,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
             keeps_all_of=("TIFF",),
         ),
         becomes="TIFF",
+        is_for_browsers=False,
     ),
     "GIF": FormatInfo(
         title="GIF",
@@ -210,6 +213,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
             limits=Limits(lossy_pixels=33_554_432, other_pixels=33_554_432),
         ),
         becomes="JXL",
+        is_for_browsers=False,
     ),
     "HEIF": FormatInfo(
         title="HEIC",
@@ -222,6 +226,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
             is_lossy=always,
         ),
         becomes="JPEG",  # PNG for what a JPEG cannot hold
+        is_for_browsers=False,
     ),
 }
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace, walls
+from common.audit import STREAM
 from common.blobs import Blobs
 from common.channel import Channel
 from common.credentials import Credentials
@@ -12,6 +13,7 @@ from common.streams import Streams
 from confinement.walls import protect_parent
 from images import client_events, events, gauges, submissions
 from images.domain import jobs
+from images.fetcher import Fetcher
 from images.formats.header import Limits
 from images.formats.parsers import Parsers
 from images.operations import expiry
@@ -26,6 +28,7 @@ from images.uploads.intents import Intents
 from images.uploads.memory import UploadMemory
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2_grpc
+from loupe.outbound.v1 import outbound_pb2, outbound_pb2_grpc
 
 if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
@@ -54,14 +57,15 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     sessions = db.sessions(engine)
     credentials = Credentials(settings.auth_target, "images", settings.client_secret, tls=settings.tls)
     billing = billing_pb2_grpc.BillingServiceStub(channel_to_billing(settings, credentials).grpc)
+    outbound = outbound_pb2_grpc.OutboundServiceStub(channel_to_outbound(settings, credentials).grpc)
     context = await open_context(settings, sessions, blobs, billing)
     rules, intents = context.rules, context.intents
     orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
     results = events.Results(sessions, blobs, rules)
-    async with bus.connection(settings.nats_url, "images", readiness) as nc:
+    async with bus.connection(settings.nats_url, "images", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         owned = (events.QUEUE, events.EVENTS, events.RESULTS, client_events.STREAM, bus.DEAD)
-        streams = Streams(js, readiness, *owned, replicas=settings.nats_replicas)
+        streams = Streams(js, readiness, *owned, shared=(STREAM,), replicas=settings.nats_replicas)
         await streams.declare()
         server = rpc.Server(credentials.verifier("images"), CALLERS)
         dead_letters = DeadLetters(js, context)
@@ -77,6 +81,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             bus.consume(js, events.FINISHED, results.apply, parallel=2),
             bus.consume(js, events.DROPPED, results.delete_objects),
             bus.consume(js, events.USER_DELETED, events.Users(sessions, rules).delete_data),
+            Fetcher(context, outbound, settings.parallel_fetches).run(),
             intents.keep_alive(),
             intents.undo_abandoned(),
             context.submissions.keep_alive(),
@@ -114,6 +119,12 @@ def channel_to_billing(settings: Settings, credentials: Credentials) -> Channel:
     service = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
     token = credentials.token_for("billing")
     return Channel(settings.billing_target, service, token, tls=settings.tls)
+
+
+def channel_to_outbound(settings: Settings, credentials: Credentials) -> Channel:
+    service = outbound_pb2.DESCRIPTOR.services_by_name["OutboundService"]
+    token = credentials.token_for("outbound")
+    return Channel(settings.outbound_target, service, token, tls=settings.tls)
 
 
 def job_rules(settings: Settings) -> jobs.Rules:

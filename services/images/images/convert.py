@@ -7,12 +7,12 @@ from typing import Any
 from common import timestamps
 from imagefile.formats import parse_format
 from images.catalogue import AUTO
-from images.domain import fairness
+from images.domain import fairness, previews
 from images.domain.models import Announcement, ModelFacts
 from images.domain.queue_estimate import Queue
 from images.domain.work import Speeds
 from images.settings import Settings
-from images.tables import Batch, BatchStatus, Image, Status
+from images.tables import UNFINISHED_BATCH, Batch, BatchStatus, Image, Status
 from images.uploads import file_names
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import SCALE_FACTORS
@@ -41,15 +41,16 @@ def to_proto(
     queue: Queue | None = None,
     link: tuple[str, datetime] | None = None,
     original_url: str = "",
+    shown: pb.Previews | None = None,
 ) -> pb.Image:
-    """Convert an image, with an estimate if `queue` is given.
+    """Convert an image, with an estimate if `queue` is given, and with the links of its previews.
 
     `link` is the address of the download and the time at which it expires.
     """
     result = pb.Image(
         id=image.id or 0,
         original_filename=image.original_filename,
-        original_path=image.original_path,
+        original_path=image.original_path if image.has_file else "",
         original_bytes=image.original_bytes,
         original_size=pb.Size(width=image.original_width, height=image.original_height),
         status=STATUS[image.status],
@@ -72,6 +73,8 @@ def to_proto(
         earlier_failures=[_earlier_failure(each) for each in image.earlier_failures or ()],
         original_url=original_url,
         webhook_url=image.webhook_url or "",
+        reference=image.reference or "",
+        previews=shown,
     )
     _add_end(result, image)
     if link:
@@ -109,6 +112,7 @@ def batch_to_proto(batch: Batch, images: Iterable[pb.Image]) -> pb.Batch:
         updated_at=timestamps.to_proto(batch.updated_at),
         completed_at=timestamps.to_proto(batch.completed_at),
         webhook_url=batch.webhook_url or "",
+        fetching_images=batch.fetching_images if batch.status in UNFINISHED_BATCH else 0,
     )
 
 
@@ -140,6 +144,7 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         dpi=image.dpi or 0,
         fairness_key=fairness.key_of(image.user_id, settings.fairness_secret),
         pictures=image.pictures or 0,
+        previews_path=previews.path_of(image),
     )
 
 

@@ -10,7 +10,7 @@ from nats.js.errors import NotFoundError
 from common import bus, log, messages, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
-from images.domain import deleted_users, direct_uploads, jobs, library, lost_jobs, turns
+from images.domain import deleted_users, direct_uploads, jobs, library, lost_jobs, previews, turns
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
@@ -62,19 +62,20 @@ class Results:
             await jobs.finish(session, event, self._rules)
 
     async def delete_objects(self, data: bytes) -> None:
-        """Delete the objects. Keep those outside our folder, and those of an image that exists or of a direct
-        upload that waits: a forged event may name any key.
+        """Delete the objects and the previews beside them. Keep those outside our folder, and those of an
+        image that exists or of a direct upload that waits: a forged event may name any key.
         """
         keys = {key for key in pb.ObjectsDropped.FromString(data).keys if key}
         ours = {key for key in keys if key.startswith(FOLDER) and ".." not in key.split("/")}
         async with self._sessions.begin() as session:
             dropped = await library.keys_without_image(session, ours)
             dropped = await direct_uploads.without_waiting(session, dropped)
+            beside = await library.keys_without_image(session, previews.keys_beside(dropped))
         if kept := keys.difference(dropped):
             LOG.error(
                 "objects that were to be deleted are in use or not ours", keys=sorted(kept), action="kept"
             )
-        await self._blobs.delete(dropped)
+        await self._blobs.delete([*dropped, *beside])
 
 
 class Users:

@@ -20,6 +20,8 @@ from images.convert import (
 )
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
 from images.rpc_estimates import EstimateMethods
+from images.rpc_manifests import ManifestMethods
+from images.rpc_pyramids import PyramidMethods
 from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
 from images.rpc_uploads import UploadMethods
@@ -34,9 +36,11 @@ CALLERS = {
     "GetImage": rpc.users("images:read"),
     "ListImages": rpc.users("images:read"),
     "GetDownload": rpc.users("images:read"),
+    "GetPyramid": rpc.users("images:read"),
     "DeleteImage": rpc.users("images:delete"),
     "CreateUpload": rpc.users("images:write"),
     "CreateBatch": rpc.users("images:write"),
+    "CreateManifest": rpc.users("images:write"),
     "ReadResult": rpc.users("images:read"),
     "ListBatchImages": rpc.users("images:read"),
     "GetBatch": rpc.users("images:read"),
@@ -59,7 +63,13 @@ CALLERS = {
 
 
 class ImagesService(
-    UploadMethods, RetryMethods, EstimateMethods, ResultMethods, images_pb2_grpc.ImagesServiceServicer
+    UploadMethods,
+    ManifestMethods,
+    RetryMethods,
+    EstimateMethods,
+    ResultMethods,
+    PyramidMethods,
+    images_pb2_grpc.ImagesServiceServicer,
 ):
     """The servicer. `images.proto` describes its methods and their errors."""
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from common.db import now
+from imagefile import pyramid
 from imagefile.formats import media_type, parse_format
 from images.convert import batch_to_proto, to_proto
-from images.domain import batches, expiry, queue_estimate
+from images.domain import batches, expiry, previews, queue_estimate
 from images.operations.dead_letters import DeadLetters
 from images.operations.missing_objects import MissingObjects
 from images.queue_estimator import QueueEstimator
@@ -16,6 +17,7 @@ from images.uploads.batch import BatchUploads
 from images.uploads.direct import DirectUploads
 from images.uploads.estimates import Estimates
 from images.uploads.intake import ServiceContext
+from images.uploads.manifests import Manifests
 from images.uploads.retries import Retries
 from loupe.images.v1 import images_pb2 as pb
 
@@ -30,6 +32,7 @@ class Servicer:
         self._uploads = single.Uploads(context)
         self._batch_uploads = BatchUploads(context)
         self._direct_uploads = DirectUploads(context)
+        self._manifests = Manifests(context)
         self._submissions = context.submissions
         self._retries = Retries(context)
         self._estimates = Estimates(context)
@@ -58,13 +61,36 @@ class Servicer:
     def _to_proto(self, image: Image, queue: queue_estimate.Queue | None) -> pb.Image:
         """Convert an image, with the link of its original, and of its result if there is one."""
         link = self._sign_link(image) if image.status == Status.COMPLETED else None
-        original_url = self._blobs.presigned_url(
+        original_url = self._sign_original(image) if image.has_file else ""
+        return to_proto(image, queue, link, original_url, self._sign_previews(image))
+
+    def _sign_original(self, image: Image) -> str:
+        """Return the address at which a browser shows the original."""
+        return self._blobs.presigned_url(
             image.original_path,
             expiry.within_life(image, self._link_lifetime),
             content_type=media_type(file_names.format_of(image.original_path)),
             disposition="inline",
         )
-        return to_proto(image, queue, link, original_url)
+
+    def _sign_previews(self, image: Image) -> pb.Previews | None:
+        """Return the links of the image's previews, or None if it has none."""
+        names = image.previews or ()
+        if not names or image.status != Status.COMPLETED:
+            return None
+        links = {name: self._sign_preview(image, name) for name in names if name.endswith(".webp")}
+        return pb.Previews(
+            original_url=links.get("original.webp", ""),
+            result_url=links.get("result.webp", ""),
+            pyramids=[name.removesuffix(".pyramid") for name in names if name.endswith(".pyramid")],
+        )
+
+    def _sign_preview(self, image: Image, name: str) -> str:
+        """Return a link to one of `contract.PREVIEWS`."""
+        kind = media_type("WEBP") if name.endswith(".webp") else pyramid.MEDIA_TYPE
+        lifetime = expiry.within_life(image, self._link_lifetime)
+        key = previews.key_of(image, name)
+        return self._blobs.presigned_url(key, lifetime, content_type=kind, disposition="inline")
 
     def _sign_link(self, image: Image) -> tuple[str, datetime]:
         """Return the address of the download, and the time at which it expires."""

@@ -29,6 +29,8 @@ class Settings(ServiceSettings):
     listen: str = "0.0.0.0:9000"
     auth_target: str
     billing_target: str
+    outbound_target: str
+    """Outbound fetches the links of manifests."""
     client_secret: SecretStr
     """The secret that proves to auth that a call comes from this service."""
     s3_endpoint: str
@@ -47,6 +49,8 @@ class Settings(ServiceSettings):
     """
     formats: Annotated[tuple[Format, ...], NoDecode] = ()
     """The formats of files that this installation takes, as `jpeg,png,webp`; empty: all that it can read."""
+    parallel_fetches: int = Field(default=8, ge=1, le=64)
+    """How many files of manifests this process fetches at a time, of which one user may have half."""
     parsers: int = 2
     """How many uploaded files are read at a time, each in a process of its own with up to 192 MiB. For a
     WebP it may reserve 8 bytes more for each pixel of `largest_input_pixels`.

@@ -33,6 +33,7 @@ Response = TypeVar(
     pb.CreateUploadResponse,
     pb.UpscaleResponse,
     pb.CreateBatchResponse,
+    pb.CreateManifestResponse,
     pb.RetryImageResponse,
     pb.RetryBatchResponse,
 )

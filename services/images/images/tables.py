@@ -48,6 +48,9 @@ WAITS = "status = 'pending' AND dispatched_at IS NULL"
 """In SQL: the image waits in the database, and is not in the stream yet."""
 IS_IN_STREAM = "status IN ('pending', 'processing') AND dispatched_at IS NOT NULL"
 HAS_NO_TURN = f"{WAITS} AND turn = 0"
+HAS_HAD_TURN = "status IN ('pending', 'processing') AND turn > 0"
+NO_FILE_TURN = -1.0
+"""The turn of an image whose file still has to be fetched. It is neither 0 nor more, so nobody queues it."""
 
 
 class Batch(Base, table=True):
@@ -70,6 +73,8 @@ class Batch(Base, table=True):
     total_images: int
     completed_images: int = 0
     failed_images: int = 0
+    fetching_images: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """How many of its images wait for their file. It has no meaning once the batch has ended."""
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     completed_at: datetime | None = Field(default=None, sa_type=INSTANT)
@@ -96,6 +101,9 @@ class Image(Base, table=True):
             postgresql_where=sa.text("expires_at IS NOT NULL"),
         ),
         sa.Index("ix_image_without_turn", "user_id", "id", postgresql_where=sa.text(HAS_NO_TURN)),
+        sa.Index(
+            "ix_image_last_turn", "user_id", "is_priority", "turn", postgresql_where=sa.text(HAS_HAD_TURN)
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger)
@@ -161,6 +169,8 @@ class Image(Base, table=True):
     progress: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     """Percent of the current attempt that is done."""
     processing_seconds: float | None = None
+    previews: list[str] | None = Field(default=None, sa_type=sa.ARRAY(sa.String))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    """The previews that a worker has stored; see `domain.previews`. None until then, or if it made none."""
     failure_code: str | None = Field(default=None, sa_type=sa.String)
     failure_message: str | None = Field(default=None, sa_type=sa.String)
     failure_retryable: bool | None = None
@@ -177,8 +187,15 @@ class Image(Base, table=True):
     """Seconds from its end until it is deleted. None keeps it."""
     expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
     """A trigger sets it when the image ends, and clears it when the image is retried: see migration 0018."""
+    reference: str | None = Field(default=None, sa_type=sa.String)
+    """The client's own name for an item of a manifest."""
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
+
+    @property
+    def has_file(self) -> bool:
+        """Whether the original is stored. Otherwise its sizes are 0, and its keys are of no object."""
+        return self.original_bytes > 0
 
 
 class ImageBlock(Base, table=True):

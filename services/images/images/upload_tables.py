@@ -1,4 +1,6 @@
-"""The tables of uploads: those under way, those that clients store themselves, and keys of repeated ones."""
+"""The tables of uploads: those under way, those that clients store themselves, files that still have to be
+fetched, and keys of repeated requests.
+"""
 
 import uuid
 from datetime import datetime
@@ -45,6 +47,43 @@ class DirectUpload(Base, table=True):
     object_key: str = Field(sa_type=sa.String)
     expires_at: datetime = Field(sa_type=INSTANT)
     used_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class ImageSource(Base, table=True):
+    """Where the file of an item of a manifest comes from: a link or a direct upload. The row goes when the
+    file is stored, or with its image. See `images.domain.fetches`.
+    """
+
+    __tablename__ = "image_source"  # pyright: ignore[reportAssignmentType]
+    __table_args__ = (
+        sa.Index(
+            "ix_image_source_due", "user_id", "image_id", postgresql_where=sa.text("due_at IS NOT NULL")
+        ),
+    )
+
+    image_id: int = Field(
+        sa_type=sa.BigInteger,
+        primary_key=True,
+        foreign_key="image.id",
+        ondelete="CASCADE",
+        sa_column_kwargs={"autoincrement": False},
+    )
+    user_id: int = Field(sa_type=sa.BigInteger)
+    url: str | None = Field(default=None, sa_type=sa.String)
+    upload_id: uuid.UUID | None = None
+    output_format: str | None = Field(default=None, sa_type=sa.String)
+    """The requested format of the result. None selects it by the file."""
+    max_scale: int
+    """The plan's largest scale factor when the manifest was accepted."""
+    due_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    """When the next fetch may start. None: no fetch is wanted, because the image has ended."""
+    fence: int = 0
+    """The number of the current fetch. The outcome of an older one is discarded."""
+    failures: int = 0
+    """Fetches that failed in a way that may pass, since the image was accepted or retried."""
+    fetcher_id: uuid.UUID | None = None
+    """The process that fetches it, as long as `claimed_until` has not passed."""
+    claimed_until: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
 class IdempotencyKey(Base, table=True):

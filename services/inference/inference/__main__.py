@@ -56,7 +56,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     decoder = Decoder(processes=2 * parallel)  # a small image never waits until a large one is decoded
     queues = events.Queues(settings.ack_wait_seconds)
     walls.announce("decoding", {**protect_parent(), **await decoder.walls()})
-    async with bus.connection(settings.nats_url, "inference", readiness) as nc:
+    async with bus.connection(settings.nats_url, "inference", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         shared = (events.RESULTS, bus.DEAD)
         streams = Streams(js, readiness, shared=shared, replicas=settings.nats_replicas)
@@ -73,6 +73,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             precision=settings.precision,
             heartbeat_seconds=settings.heartbeat_seconds,
             large_places=LargePlaces(parallel, queues.preference),
+            preview_rules=settings.preview_rules,
         )
         await nc.subscribe("images.cancelled", cb=worker.cancellations.receive)
         try:

@@ -11,17 +11,16 @@
  9. encode    `encoding.writer`                     the file's bytes
 10. store     `Pipeline.store`                      under the key that `images` has chosen
 
-From step 4 to step 9 rows stream through: the result's pixels are never in memory as a whole. Work on pixels
-happens in threads, never on the event loop.
+From step 4 to step 9 rows stream through: the result's pixels are never in memory as a whole. Those of its
+first picture also make its preview. Work on pixels happens in threads, never on the event loop.
 """
 
+import asyncio
 import math
 from asyncio import to_thread
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
-
-from prometheus_client import Counter
 
 from common.blobs import Blobs
 from imagefile.formats import WRITABLE, Format, keeps_all, media_type
@@ -34,8 +33,10 @@ from inference.errors import Undecodable
 from inference.networks.auto import Choice, choose_model, main_choice
 from inference.networks.network import ImplausibleAnswer, Infer, Network
 from inference.picture import Animation, Header, Pages, Picture, Pixels, Size
+from inference.previews.sides import Files, JobPreviews, PreviewRules, Watch, beside
+from inference.previews.storing import store_previews
 from inference.sizing import Fit, Placement, PlacementWriter, place
-from inference.stage_metrics import timed
+from inference.stage_metrics import count_pixels, timed
 from inference.tiling.inference_cache import InferenceCache
 from inference.tiling.inference_count import InferenceCount
 from inference.tiling.progress import Progress, of_frame
@@ -59,9 +60,6 @@ FITS: dict[int, Fit] = {
     images_pb2.FIT_COVER: "cover",
     images_pb2.FIT_CONTAIN: "contain",
 }
-
-
-pixels = Counter("loupe_pixels_total", "Pixels of images that were upscaled", ["direction"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +108,7 @@ class Upscaled(NamedTuple):
     """The pages or frames that could be decoded."""
     megapixels: float
     """The pixels that networks wrote for it, with overlaps and the fallback's part."""
+    previews: Files
     precision: str = ""
     """The lowest precision that a network computed in. Empty if no network did, or if Triton does not say."""
 
@@ -123,6 +122,7 @@ class Pipeline:
     triton: Triton
     availability: "Availability"
     tiling: Tiling
+    preview_rules: PreviewRules
     precision: str = "auto"
     """`exact` demands single precision for all images, and `auto` only for those whose orders do."""
 
@@ -149,20 +149,22 @@ class Pipeline:
         )
         first, count = (picture, 1) if isinstance(picture, Picture) else (picture.first, picture.count)
         infer = InferenceCount(self._infer_in_turn(order, count * math.prod(first.size)))
+        previews = JobPreviews(self.preview_rules, spec.file_format, is_on=bool(order.previews_path))
         with timed("infer"):  # and encode, because rows are written as they are ready
             try:
-                data = await render(picture, spec, infer, progress)
+                async with previews.beside(first) as watch:
+                    data = await render(picture, spec, infer, progress, watch)
             except ImplausibleAnswer as error:
                 # raises a Triton error if the network answers a test tile wrongly too
                 await self.triton.send_canaries([error.model])
                 raise
-        count_pixels(picture, spec)
-        return Upscaled(data, choice, count, infer.megapixels, lowest(infer.precisions))
+        count_pixels(picture, spec.file_format, spec.size)
+        return Upscaled(data, choice, count, infer.megapixels, previews.files, lowest(infer.precisions))
 
     def _infer_in_turn(self, order: images_pb2.WorkOrder, pixels: int) -> Infer:
         """Return an `Infer` whose tiles take the turns of the image's user. `pixels` are the original's."""
-        key = order.fairness_key or f"image {order.image_id}"  # the previous release sends no key
-        return infer_for(self.triton, Turn(key, pixels), is_exact=EXACT in (order.precision, self.precision))
+        turn = Turn(order.fairness_key or f"image {order.image_id}", pixels)  # the previous release sends no key
+        return infer_for(self.triton, turn, is_exact=EXACT in (order.precision, self.precision))
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):
@@ -185,40 +187,54 @@ class Pipeline:
         parts = original.pages if isinstance(original, Pages) else [original]
         return [await to_thread(choose_model, order.model, each, served) for each in parts]
 
-    async def store(self, order: images_pb2.WorkOrder, data: bytes) -> None:
+    async def store(self, order: images_pb2.WorkOrder, upscaled: Upscaled) -> list[str]:
+        """Store the result and its previews. Return the names of those previews that are stored."""
         with timed("store"):
-            await self.blobs.put(order.upscaled_path, data, media_type(FORMATS[order.format]))
+            stored, _ = await asyncio.gather(
+                store_previews(self.blobs, order.previews_path, upscaled.previews),
+                self.blobs.put(order.upscaled_path, upscaled.data, media_type(FORMATS[order.format])),
+            )
+            return stored
 
 
 async def render(
-    original: Picture | Animation | Pages, spec: RenderSpec, infer: Infer, progress: Progress | None = None
+    original: Picture | Animation | Pages,
+    spec: RenderSpec,
+    infer: Infer,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> bytes:
-    """Return the result's file (steps 4 to 9).
+    """Return the result's file (steps 4 to 9). The rows of its first picture go to `watch`, too.
 
     If the format cannot hold the original's pages or frames, only the first is rendered.
     """
     if isinstance(original, Picture):
-        return await render_still(original, spec, infer, progress)
+        return await render_still(original, spec, infer, progress, watch)
     first = original.first
     if original.count == 1 or not keeps_all(spec.file_format, first.source_format):
-        return await render_still(first, spec, infer, progress)
+        return await render_still(first, spec, infer, progress, watch)
     if isinstance(original, Pages):
-        return await render_pages(original, spec, infer, progress)
-    return await render_animation(original, spec, infer, progress)
+        return await render_pages(original, spec, infer, progress, watch)
+    return await render_animation(original, spec, infer, progress, watch)
 
 
-async def render_still(picture: Picture, spec: RenderSpec, infer: Infer, progress: Progress | None) -> bytes:
+async def render_still(
+    picture: Picture, spec: RenderSpec, infer: Infer, progress: Progress | None, watch: Watch | None
+) -> bytes:
     placement = place(picture.size, spec.size, spec.fit)
     header = spec.header(picture, placement)
     writer = await to_thread(
         open_writer, spec.file_format, header, quality=spec.quality, is_lossless=picture.is_lossless
     )
-    placement_writer = await to_thread(PlacementWriter, placement, header, writer.write)
+    write = await to_thread(beside, writer.write, header, watch)
+    placement_writer = await to_thread(PlacementWriter, placement, header, write)
     await render_frame(picture, spec, placement_writer, placement, infer, progress)
     return await to_thread(writer.finish)
 
 
-async def render_pages(original: Pages, spec: RenderSpec, infer: Infer, progress: Progress | None) -> bytes:
+async def render_pages(
+    original: Pages, spec: RenderSpec, infer: Infer, progress: Progress | None, watch: Watch | None
+) -> bytes:
     """Return a TIFF. All pages grow by the factors of the first."""
     count, file = original.count, tiff.File()
     sizes = [enlarged(page.size, original.pages[0].size, spec.size) for page in original.pages]
@@ -229,7 +245,8 @@ async def render_pages(original: Pages, spec: RenderSpec, infer: Infer, progress
         placement = place(page.size, size, spec.fit)
         header = page_spec.header(page, placement)
         writer = tiff.Writer(header, Options(spec.quality, page.is_lossless), file)
-        placement_writer = await to_thread(PlacementWriter, placement, header, writer.write)
+        write = await to_thread(beside, writer.write, header, None if number else watch)
+        placement_writer = await to_thread(PlacementWriter, placement, header, write)
         await render_frame(
             page, page_spec, placement_writer, placement, infer, of_frame(progress, number, count)
         )
@@ -238,7 +255,7 @@ async def render_pages(original: Pages, spec: RenderSpec, infer: Infer, progress
 
 
 async def render_animation(
-    original: Animation, spec: RenderSpec, infer: Infer, progress: Progress | None
+    original: Animation, spec: RenderSpec, infer: Infer, progress: Progress | None, watch: Watch | None
 ) -> bytes:
     pictures = [*([original.hidden] if original.hidden else []), *original.frames]
     check_pixels([spec.size] * original.count, spec)
@@ -248,7 +265,9 @@ async def render_animation(
     for number, picture in enumerate(pictures):
         rows: list[Pixels] = []
         placement = place(picture.size, spec.size, spec.fit)
-        placement_writer = PlacementWriter(placement, spec.header(picture, placement), rows.append)
+        frame_header = spec.header(picture, placement)
+        write = await to_thread(beside, rows.append, frame_header, None if number else watch)
+        placement_writer = PlacementWriter(placement, frame_header, write)
         report = of_frame(progress, number, len(pictures))
         await render_frame(picture, spec, placement_writer, placement, cached_infer, report)
         await to_thread(writer.write_hidden if picture is original.hidden else writer.write_frame, rows)
@@ -280,17 +299,3 @@ async def render_frame(
         progress=progress,
     )
     await to_thread(placement_writer.end)
-
-
-def count_pixels(original: Picture | Animation | Pages, spec: RenderSpec) -> None:
-    if isinstance(original, Picture):
-        pictures = [original]
-    else:
-        pictures = original.pages if isinstance(original, Pages) else original.frames
-    if not keeps_all(spec.file_format, pictures[0].source_format):
-        pictures = pictures[:1]
-    first = pictures[0].size
-    for picture in pictures:
-        width, height = enlarged(picture.size, first, spec.size)
-        pixels.labels("in").inc(picture.width * picture.height)
-        pixels.labels("out").inc(width * height)

@@ -10,6 +10,7 @@ from common.blobs import Store
 from common.settings import ServiceSettings
 from inference.networks.auto import REQUIRED
 from inference.networks.registry import AUTO
+from inference.previews.sides import LARGEST_SHOWN_PIXELS, PreviewRules
 from inference.tiling.tiles import SMALLEST_TILE
 from loupe.images.v1.known_models import KNOWN_MODELS
 
@@ -59,6 +60,12 @@ class Settings(ServiceSettings):
     """
     shared_memory: bool = False
     """Send tiles through /dev/shm. Triton must run on the same machine (in the same pod) as the same user."""
+    previews: bool = True
+    """Store previews of originals and results, for the console and for other clients that show lists."""
+    largest_shown_pixels: int = Field(default=LARGEST_SHOWN_PIXELS, ge=1)
+    """Larger pictures get a pyramid, too, which browsers read in parts. So do those in formats that browsers
+    cannot show.
+    """
     canary_seconds: float = Field(default=30.0, gt=0)
     """A model that has not answered for this long gets a test tile."""
     tile_seconds: float = 120.0
@@ -97,6 +104,10 @@ class Settings(ServiceSettings):
         if self.triton_secret_file:
             return self.triton_secret_file.read_text().strip()
         return self.triton_secret.get_secret_value()
+
+    @property
+    def preview_rules(self) -> PreviewRules:
+        return PreviewRules(self.previews, self.largest_shown_pixels)
 
     def store(self) -> Store:
         return Store(

@@ -7,7 +7,7 @@ error is raised, and another attempt follows.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ from inference.heartbeat import Cancellations, Heartbeat
 from inference.large_places import LargePlaces
 from inference.networks.auto import NotServed
 from inference.pipeline import Pipeline, Upscaled
+from inference.previews.sides import PreviewRules
 from inference.throughput import Share, Throughput
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
@@ -83,6 +84,7 @@ class Worker:
     """See `Pipeline`."""
     large_places: LargePlaces | None = None
     """None does not limit large images."""
+    preview_rules: PreviewRules = field(default_factory=PreviewRules)
     share_seconds: float = 3.0
     """How long a job waits, before it starts, until its user may take a decoder. Most images are decoded by
     then.
@@ -149,9 +151,9 @@ class Worker:
                 finished.failure.CopyFrom(failure)
             else:
                 # Published even if the image was cancelled meanwhile: `images` then deletes the result.
-                await self._pipeline.store(order, upscaled.data)
+                previews = await self._pipeline.store(order, upscaled)
                 self._count(order, share, upscaled)
-                finished.output.CopyFrom(_output(upscaled, time.perf_counter() - started))
+                finished.output.CopyFrom(_output(upscaled, previews, time.perf_counter() - started))
                 LOG.info(
                     "image upscaled and stored",
                     seconds=round(finished.output.seconds, 3),
@@ -160,6 +162,7 @@ class Worker:
                     model=upscaled.choice.model.name,
                     reason=upscaled.choice.reason,
                     precision=upscaled.precision,
+                    previews=previews,
                 )
         await self.publish(finished)
 
@@ -172,7 +175,15 @@ class Worker:
 
     @property
     def _pipeline(self) -> Pipeline:
-        return Pipeline(self.blobs, self.decoder, self.triton, self.availability, self.tiling, self.precision)
+        return Pipeline(
+            self.blobs,
+            self.decoder,
+            self.triton,
+            self.availability,
+            self.tiling,
+            self.preview_rules,
+            self.precision,
+        )
 
     @contextlib.asynccontextmanager
     async def _stop_work_on_failure(self, order: images_pb2.WorkOrder) -> AsyncGenerator[None]:
@@ -207,7 +218,7 @@ async def _run_while_wanted(work: Coroutine[Any, Any, Done], unwanted: asyncio.T
         await asyncio.gather(working, return_exceptions=True)
 
 
-def _output(upscaled: Upscaled, seconds: float) -> pb.Output:
+def _output(upscaled: Upscaled, previews: Sequence[str], seconds: float) -> pb.Output:
     choice = upscaled.choice
     return pb.Output(
         bytes=len(upscaled.data),
@@ -217,4 +228,5 @@ def _output(upscaled: Upscaled, seconds: float) -> pb.Output:
         model_message=choice.message,
         pictures=upscaled.pictures,
         precision=upscaled.precision,
+        previews=previews,
     )

@@ -4,6 +4,7 @@ import functools
 from datetime import timedelta
 
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
+from common.audit import STREAM
 from common.channel import Channel
 from common.credentials import Credentials
 from common.streams import Streams
@@ -61,9 +62,10 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         events.ClientEvents(sessions, images, db.now),
         events.DeletedUsers(sessions),
     )
-    async with bus.connection(settings.nats_url, "outbound", readiness) as nc:
+    async with bus.connection(settings.nats_url, "outbound", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
-        streams = Streams(js, readiness, events.EVENTS, shared=(bus.DEAD,), replicas=settings.nats_replicas)
+        shared, replicas = (bus.DEAD, STREAM), settings.nats_replicas
+        streams = Streams(js, readiness, events.EVENTS, shared=shared, replicas=replicas)
         await streams.declare()
         await process.run_together(
             server.serve(),

@@ -29,7 +29,8 @@ CALLERS = {
     "RotateAccountSecret": rpc.ANY_USER,
     "ListDeliveries": rpc.users("user:read"),
     "ReplayDelivery": rpc.ANY_USER,
-    "Fetch": rpc.users("images:write"),
+    "Fetch": rpc.Callers(ability="images:write", services=frozenset({"images"})),
+    "CheckLinks": rpc.users("images:write"),
     "CheckAddress": rpc.users("images:write"),
     "ListFailingWebhooks": rpc.services("operator"),
     "RedriveWebhook": rpc.services("operator"),
@@ -149,7 +150,7 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
         secret = webhooks.checked_secret(request.secret) or new_secret()
         async with self._sessions.begin() as session:
             webhook = await webhooks.get(session, owner(), request.id, for_update=True)
-            signing_secrets.rotate(webhook, self._cipher.encrypt(secret), self._now())
+            await signing_secrets.rotate(session, webhook, self._cipher.encrypt(secret), self._now())
         return pb.RotateSecretResponse(secret=to_secret(webhook, secret))
 
     async def GetAccountSecret(
@@ -165,7 +166,7 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
         secret = webhooks.checked_secret(request.secret) or new_secret()
         async with self._sessions.begin() as session:
             row = await signing_secrets.of_account(session, owner(), self._cipher, self._now())
-            signing_secrets.rotate(row, self._cipher.encrypt(secret), self._now())
+            await signing_secrets.rotate(session, row, self._cipher.encrypt(secret), self._now())
         return pb.RotateAccountSecretResponse(secret=to_secret(row, secret))
 
     async def ListDeliveries(
@@ -195,6 +196,10 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
     ) -> pb.CheckAddressResponse:
         address = await self._addresses.check(request.url, field="webhook_url")
         return pb.CheckAddressResponse(url=address.url)
+
+    async def CheckLinks(self, request: pb.CheckLinksRequest, context: rpc.Context) -> pb.CheckLinksResponse:
+        problems = await self._addresses.problems_of(request.urls, request.field)
+        return pb.CheckLinksResponse(problems=problems)
 
     async def ListFailingWebhooks(
         self, request: pb.ListFailingWebhooksRequest, context: rpc.Context

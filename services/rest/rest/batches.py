@@ -24,6 +24,14 @@ BATCH_STATUS = a_choice(
     STATUSES,
 )
 StatusName = Annotated[str, Field(json_schema_extra=BATCH_STATUS)]
+STAGES = ("fetching", "queued", "working", "done")
+BATCH_STAGE = a_choice(
+    "BatchStage",
+    "What happens to a batch now: its files are fetched, it waits for a worker, it is worked on, or it has "
+    "ended.",
+    STAGES,
+)
+StageName = Annotated[str, Field(json_schema_extra=BATCH_STAGE)]
 AnyImage = TypeVar("AnyImage")
 
 
@@ -58,6 +66,7 @@ class Batch(BaseModel, Generic[AnyImage]):
     target_width: int | None
     target_height: int | None
     webhook_url: str | None
+    stage: StageName
 
 
 def to_batch(batch: pb.Batch, images: list[AnyImage]) -> Batch[AnyImage]:
@@ -78,7 +87,16 @@ def to_batch(batch: pb.Batch, images: list[AnyImage]) -> Batch[AnyImage]:
         target_width=batch.target_width or None,
         target_height=batch.target_height or None,
         webhook_url=batch.webhook_url or None,
+        stage=_stage(batch),
     )
+
+
+def _stage(batch: pb.Batch) -> str:
+    if batch.status not in (pb.BATCH_STATUS_PENDING, pb.BATCH_STATUS_PROCESSING):
+        return "done"
+    if batch.fetching_images:
+        return "fetching"
+    return "queued" if batch.status == pb.BATCH_STATUS_PENDING else "working"
 
 
 def to_accepted_batch_image(image: pb.Image) -> AcceptedBatchImage:

@@ -1,9 +1,16 @@
 """The smaller objects in an image, as answers show them."""
 
-from pydantic import BaseModel
+from typing import Annotated
+
+from pydantic import BaseModel, Field
 
 from loupe.images.v1 import images_pb2 as pb
+from rest.choices import a_choice
 from rest.values import format_time
+
+SIDES = ("original", "result")
+SIDE = a_choice("Side", "A picture of an image: the uploaded one, or its result.", SIDES)
+Side = Annotated[str, Field(json_schema_extra=SIDE)]
 
 
 class ImageWarning(BaseModel):
@@ -28,6 +35,12 @@ class Model(BaseModel):
     reason: str | None
     message: str | None
     precision: str | None
+
+
+class Previews(BaseModel):
+    original_url: str | None
+    result_url: str | None
+    pyramids: list[Side]
 
 
 def to_warnings(image: pb.Image) -> list[ImageWarning]:
@@ -61,6 +74,16 @@ def to_model(model: pb.Model) -> Model:
         reason=model.reason or None,
         message=model.message or None,
         precision=model.precision or None,
+    )
+
+
+def to_previews(image: pb.Image) -> Previews | None:
+    if not image.HasField("previews"):
+        return None
+    return Previews(
+        original_url=image.previews.original_url or None,
+        result_url=image.previews.result_url or None,
+        pyramids=list(image.previews.pyramids),
     )
 
 

@@ -11,9 +11,11 @@ from rest.image_parts import (
     Failure,
     ImageWarning,
     Model,
+    Previews,
     to_earlier_failures,
     to_failure,
     to_model,
+    to_previews,
     to_size,
     to_warnings,
 )
@@ -50,6 +52,7 @@ class AcceptedImage(BaseModel):
     queue_position: int | None
     estimated_seconds: int | None
     warnings: list[ImageWarning]
+    reference: str | None
 
 
 class ImageFields(BaseModel):
@@ -84,8 +87,10 @@ class ImageFields(BaseModel):
     warnings: list[ImageWarning]
     earlier_errors: list[EarlierFailure]
     original_url: str | None
+    previews: Previews | None
     webhook_url: str | None
     expires_at: str | None
+    reference: str | None
 
 
 class Image(ImageFields):
@@ -109,6 +114,7 @@ def to_accepted_image(image: pb.Image) -> AcceptedImage:
         queue_position=image.queue_position or None,
         estimated_seconds=image.estimated_seconds or None,
         warnings=to_warnings(image),
+        reference=image.reference or None,
     )
 
 
@@ -146,7 +152,9 @@ def to_image(image: pb.Image) -> Image:
         warnings=to_warnings(image),
         earlier_errors=to_earlier_failures(image),
         original_url=image.original_url or None,
+        previews=to_previews(image),
         webhook_url=image.webhook_url or None,
         expires_at=format_time(image.expires_at) if image.HasField("expires_at") else None,
+        reference=image.reference or None,
         batch_id=image.batch_id or None,
     )

@@ -1,4 +1,4 @@
-"""Every accepted image has ended as its client asked: with a result, cancelled, or deleted."""
+"""Every accepted image has ended as its client asked: with a result, cancelled, deleted, or expired."""
 
 from tests.chaos.evidence import Evidence, ImageRow
 from tests.chaos.journal import Submission, Wish
@@ -15,6 +15,8 @@ def _line(one: Submission, row: ImageRow | None) -> str | None:
     if row is None:
         may_be_gone = one.wish != Wish.RESULT or not one.is_accepted
         return None if may_be_gone else f"{one.file_name} was accepted and is gone"
+    if one.wish == Wish.EXPIRE:
+        return f"{one.file_name} (image {row.id}) is {row.status}, and should have expired"
     if one.wish == Wish.DELETE and one.is_wish_confirmed:
         return f"{one.file_name} was deleted and still exists"
     if row.status == "completed":

@@ -1,6 +1,7 @@
 """Each object belongs to a row, and each row has its objects.
 
-An image that was cancelled while its result was stored keeps that object until the image is deleted.
+A direct upload that was not used keeps its object for a day. An image that was cancelled while its result
+was stored keeps that object until the image is deleted.
 """
 
 from tests.chaos.evidence import Evidence
@@ -11,7 +12,7 @@ PROBE = "/.ready"
 
 
 def check(found: Evidence) -> list[str]:
-    allowed, lines = set[str](), list[str]()
+    allowed, lines = set(found.waiting_uploads), list[str]()
     for row in found.images:
         needed = {row.original_path} | ({row.upscaled_path} if row.status == "completed" else set())
         allowed |= {row.original_path, row.upscaled_path}

@@ -5,12 +5,7 @@ from tests.chaos.kinds import Scenario
 
 
 async def play(client: Client) -> None:
-    submission = await client.upload_again_and_again()
-    if submission.image_id is None:
-        return
-    image = await client.wait(f"/api/images/{submission.image_id}")
-    if image and image["status"] == "completed":
-        await client.download(image, submission)
+    await client.follow(await client.upload_again_and_again())
 
 
 SCENARIO = Scenario(name="repeat", images=1, weight=3, play=play)

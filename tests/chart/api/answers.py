@@ -59,7 +59,10 @@ class Answers:
     def read(self, place: Place, query: Query) -> Object:
         kind, namespace, name = place
         if name:
-            return self._there(place)
+            one = self._there(place)
+            if self.store.controllers.note_look(one):
+                self.store.write(place, one, None)
+            return one
         return {
             "kind": f"{kind.name}List",
             "apiVersion": kind.version,

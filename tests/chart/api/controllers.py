@@ -22,6 +22,8 @@ class Controllers:
     """Whether the Job of this name succeeds; None: it never ends."""
     unpullable: set[str] = field(default_factory=set[str])
     """Registries whose images cannot be pulled."""
+    looks: dict[str, int] = field(default_factory=dict[str, int])
+    """How often somebody still reads these workloads before they become ready."""
 
     def settle(self, one: Object) -> None:
         """Write the defaults and the status of an object."""
@@ -41,6 +43,14 @@ class Controllers:
             case _:
                 pass
 
+    def note_look(self, one: Object) -> bool:
+        """Count that somebody reads an object. Return whether it becomes ready now."""
+        name = one["metadata"]["name"]
+        if one["kind"] != "StatefulSet" or not self.looks.get(name):
+            return False
+        self.looks[name] -= 1
+        return not self.looks[name]
+
     def is_pullable(self, template: Object) -> bool:
         spec = template["spec"]
         images = [one["image"] for one in (*spec.get("initContainers", []), *spec["containers"])]
@@ -48,7 +58,8 @@ class Controllers:
 
     def _status(self, one: Object) -> Object:
         replicas = one["spec"]["replicas"]
-        ready = replicas if self.is_pullable(one["spec"]["template"]) else 0
+        is_early = bool(self.looks.get(one["metadata"]["name"]))
+        ready = replicas if self.is_pullable(one["spec"]["template"]) and not is_early else 0
         counts = ("readyReplicas", "availableReplicas", "updatedReplicas", "currentReplicas")
         revision = {"currentRevision": "1", "updateRevision": "1"} if one["kind"] == "StatefulSet" else {}
         return {

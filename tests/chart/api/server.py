@@ -20,6 +20,7 @@ from tests.chart.objects import Object
 WATCH_SECONDS = 30.0
 OPENAPI = "/openapi/v2"
 """Helm validates hooks against this document. It is empty: `kubernetes` knows the schemas."""
+UNCHECKED = ("--disable-openapi-validation",)
 
 
 class Api:
@@ -27,6 +28,8 @@ class Api:
 
     def __init__(self, address: str, store: Store) -> None:
         self.address, self.store, self.controllers = address, store, store.controllers
+        self.where = ("--kube-apiserver", address, "--namespace", NAMESPACE)
+        self.applying = UNCHECKED
 
     def find(self, kind: str, name: str) -> Object | None:
         return next((one for one in self.of(kind) if one["metadata"]["name"] == name), None)

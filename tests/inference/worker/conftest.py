@@ -12,6 +12,7 @@ from images.events import QUEUE
 from inference import events
 from inference.availability import Availability
 from inference.decoding.pool import Decoder
+from inference.previews.sides import PreviewRules
 from inference.settings import Settings
 from inference.tiling.tiles import Tiling
 from inference.worker import Worker
@@ -82,5 +83,6 @@ async def harness(
             publish=events.Results(js).publish,
             tiling=Tiling(64),
             heartbeat_seconds=0.1,
+            preview_rules=PreviewRules(is_on=False),
         )
         yield Harness(images_harness, js, worker)

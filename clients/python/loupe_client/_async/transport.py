@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -22,6 +23,14 @@ CROWDED = ("too_many_waits", "too_many_event_streams")
 """Limits that another way of waiting avoids: repeating does not help."""
 Parts = Callable[[ExitStack], list[tuple[str, Any]]]
 """Opens the files of a form, for one attempt."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An attempt that failed, and whether another one may succeed without taking effect twice."""
+
+    error: LoupeError
+    may_pass: bool
 
 
 class AsyncTransport:
@@ -71,42 +80,48 @@ class AsyncTransport:
         `key` is the idempotency key. A POST without one is sent again only if it certainly did not arrive.
         """
         is_repeatable = method != "POST" or key is not None
-        headers = self.headers() | ({"Idempotency-Key": key} if key else {})
+        request = {
+            "params": without_none(query),
+            "json": None if body is None else without_none(body),
+            "data": None if form is None else {name: str(value) for name, value in form.items()},
+            "headers": self.headers() | ({"Idempotency-Key": key} if key else {}),
+        }
         attempt = 0
         while True:
-            with ExitStack() as files:
-                try:
-                    response = await self.http.request(
-                        method,
-                        self.server.url + path,
-                        params=without_none(query),
-                        json=None if body is None else without_none(body),
-                        data=None if form is None else {name: str(value) for name, value in form.items()},
-                        files=parts(files) if parts else None,
-                        headers=headers,
-                    )
-                except httpx2.TransportError as error:
-                    failure: LoupeError = ConnectionFailed(no_answer(self.server.url, error))
-                    failure.__cause__ = error
-                    is_repeatable_now = is_repeatable or isinstance(error, NOT_SENT)
-                else:
-                    LOG.debug("%s %s answered %s", method, path, response.status_code)
-                    if response.is_success or (
-                        attempt and method == "DELETE" and response.status_code == 404
-                    ):
-                        return response
-                    failure = failure_of(response)
-                    is_repeatable_now = may_pass(failure, is_repeatable=is_repeatable)
-            pause = pause_seconds(attempt, getattr(failure, "retry_after", None))
-            if not is_repeatable_now or attempt >= self.retries or pause > self._longest_pause_seconds:
-                raise failure
-            LOG.info(
-                "%s %s failed and is sent again in %.0f s: %s",
-                *(method, path, pause, failure),
-                extra={"pause_seconds": pause},
-            )
+            answer = await self._send_once(method, path, request, parts, is_repeatable, attempt > 0)
+            if isinstance(answer, httpx2.Response):
+                return answer
+            pause = pause_seconds(attempt, getattr(answer.error, "retry_after", None))
+            if not answer.may_pass or attempt >= self.retries or pause > self._longest_pause_seconds:
+                raise answer.error
+            text = "%s %s failed and is sent again in %.0f s: %s"
+            LOG.info(text, method, path, pause, answer.error, extra={"pause_seconds": pause})
             await asyncio.sleep(pause)
             attempt += 1
+
+    async def _send_once(
+        self,
+        method: str,
+        path: str,
+        request: Mapping[str, Any],
+        parts: Parts | None,
+        is_repeatable: bool,
+        is_repeated: bool,
+    ) -> "httpx2.Response | Failure":
+        try:
+            with ExitStack() as files:
+                sent = {**request, "files": parts(files) if parts else None}
+                response = await self.http.request(method, self.server.url + path, **sent)
+        except httpx2.TransportError as error:
+            failure = ConnectionFailed(no_answer(self.server.url, error))
+            failure.__cause__ = error
+            return Failure(failure, is_repeatable or isinstance(error, NOT_SENT))
+        LOG.debug("%s %s answered %s", method, path, response.status_code)
+        is_gone = is_repeated and method == "DELETE" and response.status_code == 404
+        if response.is_success or is_gone:
+            return response
+        refusal = failure_of(response)
+        return Failure(refusal, may_pass(refusal, is_repeatable=is_repeatable))
 
     def headers(self) -> dict[str, str]:
         """Return the headers of each request."""

@@ -52,18 +52,23 @@ class Events:
                         for event in reader.feed(chunk):
                             if event is not None:
                                 yield event
-            except httpx2.TransportError as error:
-                failure = ConnectionFailed(no_answer(self._transport.server.url, error))
-                failure.__cause__ = error
-            except ApiError as error:
-                if error.status < 500:
-                    raise
-                failure = error
+            except (httpx2.TransportError, ApiError) as error:
+                failure = self._passing(error)
             if failure and failures >= most:
                 raise failure
             reader = reader.after_break()
             time.sleep(pause_seconds(failures))
             failures += 1
+
+    def _passing(self, error: httpx2.TransportError | ApiError) -> LoupeError:
+        """Return the failure of a stream that may come back. Raise a refusal of the server."""
+        if not isinstance(error, ApiError):
+            failure = ConnectionFailed(no_answer(self._transport.server.url, error))
+            failure.__cause__ = error
+            return failure
+        if error.status < 500:
+            raise error
+        return error
 
     @contextmanager
     def connect(

@@ -101,7 +101,10 @@ def of_folder(folder: Path, naming: Naming, *, recursive: bool, is_one_of_severa
 
 
 def files_below(folder: Path, left_out: str, *, recursive: bool) -> Iterator[Path]:
-    """Yield the files of a folder in the order of their names, without hidden ones and without results."""
+    """Yield the files of a folder in the order of their names, without hidden ones and without results.
+
+    What is no file is among them, such as a link that leads nowhere, so that its fate is told.
+    """
     try:
         with os.scandir(folder) as scanned:
             entries = sorted(scanned, key=lambda entry: entry.name)
@@ -113,7 +116,7 @@ def files_below(folder: Path, left_out: str, *, recursive: bool) -> Iterator[Pat
         if entry.is_dir(follow_symlinks=False):
             if recursive and os.path.realpath(entry.path) != left_out:
                 yield from files_below(Path(entry.path), left_out, recursive=True)
-        elif entry.is_file():
+        else:
             yield Path(entry.path)
 
 

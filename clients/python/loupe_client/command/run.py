@@ -22,8 +22,18 @@ from loupe_client.pictures import is_same_format, may_be_picture
 CHUNK = 1 << 20
 REFUSALS = (errors.ValidationFailed, errors.BodyTooLarge, errors.BadRequest)
 """What the server will answer to the same file again."""
-OF_ALL_FILES = {"model", "precision", "fit", "metadata", "quality", "dpi"}
+OF_ALL_FILES = {"model", "precision", "fit", "metadata", "quality", "dpi", "expires_in"}
 """Options that are wrong for every file, if they are wrong for one."""
+
+
+def why_left_out(item: Item) -> str | None:
+    """Return why a thing that was found in a folder is not sent, or None if it may be a picture."""
+    path = Path(item.source)
+    if not item.is_found:
+        return None
+    if not path.is_file():
+        return "it is no file"
+    return None if may_be_picture(path) else "it is no picture"
 
 
 @dataclass
@@ -66,8 +76,8 @@ class Run:
 
     async def _plan_of(self, item: Item) -> Fate:
         try:
-            if item.is_found and not may_be_picture(Path(item.source)):
-                return Fate("skipped", "it is no picture")
+            if reason := why_left_out(item):
+                return Fate("skipped", reason)
             if (item.root / NAME).exists():
                 manifest = self.manifest_of(item.root)
                 if manifest.is_result(item.source):
@@ -97,8 +107,8 @@ class Run:
             return Fate("failed", error.strerror or str(error))
 
     async def _one(self, item: Item) -> Fate:
-        if item.is_found and not may_be_picture(Path(item.source)):
-            return Fate("skipped", "it is no picture")
+        if reason := why_left_out(item):
+            return Fate("skipped", reason)
         manifest = self.manifest_of(item.root)
         if manifest.is_result(item.source):
             return Fate("skipped", "it is a result of an earlier run")

@@ -79,6 +79,9 @@ def upscale(
     ] = None,
     metadata: Annotated[str | None, typer.Option(help="keep or strip EXIF data; by default strip.")] = None,
     dpi: Annotated[int | None, typer.Option(min=1, max=65535, help="The resolution for print.")] = None,
+    expires_in: Annotated[
+        int | None, typer.Option(min=60, help="The server deletes each image so many seconds after its end.")
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -108,7 +111,8 @@ def upscale(
     holiday@4x. What is done already is skipped, so that the same command goes on after an interruption.
     """
     options = {"scale": scale, "model": model, "format": output_format, "quality": quality, "fit": fit}
-    options |= {"precision": precision, "metadata": metadata, "dpi": dpi, **exact_size(size)}
+    options |= {"precision": precision, "metadata": metadata, "dpi": dpi, "expires_in": expires_in}
+    options |= exact_size(size)
     given = {name: value for name, value in options.items() if value is not None}
     job = resumed(output) if resume else Job(sources or [], given, output, recursive)
     if not job.sources:

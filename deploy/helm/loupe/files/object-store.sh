@@ -1,6 +1,7 @@
 # Starts SeaweedFS with one bucket, and one identity for each service that stores objects. Telemetry is off. The S3
 # server checks credentials. The servers behind it listen on the loopback of this pod, and gRPC accepts only those who
 # show the certificate in $CERTIFICATES. Otherwise the S3 server's port of gRPC would make anybody an administrator.
+# Web pages of the origins $ALLOWED_ORIGINS may use signed links (CORS).
 set -eu
 umask 077
 identity() {
@@ -43,8 +44,8 @@ weed -logtostderr mini -dir="$DATA" -bucket="$BUCKET" -s3=false -ip=127.0.0.1 -i
     -disableHttp=true -master.telemetry=false -master.resumeState=false -volume.preStopSeconds=0 -webdav=false -admin.ui=false \
     -filer.maxMB=1 -filer.localSocket=filer.sock &
 store=$!
-weed -logtostderr s3 -config=s3.json -filer=127.0.0.1:8888.18888 -ip.bind=0.0.0.0 -port=8333 -port.grpc=18333 \
-    -iam=false -port.iceberg=0 -port.lance=0 -autoCreateBucket=false -allowDeleteBucketNotEmpty=false \
+weed -logtostderr s3 -config=s3.json -filer=127.0.0.1:8888.18888 -ip.bind="$LISTEN" -port=8333 -port.grpc=18333 \
+    -allowedOrigins="$ALLOWED_ORIGINS" -iam=false -port.iceberg=0 -port.lance=0 -autoCreateBucket=false -allowDeleteBucketNotEmpty=false \
     -localSocket=s3.sock &
 s3=$!
 trap 'kill "$s3" "$store"' TERM INT

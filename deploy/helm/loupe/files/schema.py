@@ -45,7 +45,7 @@ def applied_revisions() -> set[str]:
     """Wait for the database, and return its revisions. There are none before the first migration."""
     url = engine.url
     server = f"{url.host}:{url.port or 5432}"
-    account = f"the role {url.username}, with the password in {os.environ['PASSWORD_SOURCE']}"
+    account = f"the role {url.username}, with {os.environ['LOGIN']}"
     while True:
         try:
             with engine.connect() as connection:
@@ -56,7 +56,7 @@ def applied_revisions() -> set[str]:
             reason = " ".join(str(error.orig).split())
             pause(
                 f"{SERVICE} cannot use its database {url.database} at {server}: {reason}",
-                f"It logs in as {account}. The server, the database, the role or this password is missing",
+                f"It logs in as {account}. The server, the database, the role or this login is missing",
             )
 
 

@@ -85,6 +85,7 @@ def local_settings() -> Settings:
         nats_url="",
         auth_target="",
         billing_target="",
+        outbound_target="",
         client_secret=SecretStr(""),
         s3_endpoint="",
         s3_public_endpoint="",

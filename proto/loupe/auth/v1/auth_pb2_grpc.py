@@ -143,6 +143,16 @@ class AuthServiceStub:
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.DeleteUserRequest.SerializeToString,
                 response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.DeleteUserResponse.FromString,
                 _registered_method=True)
+        self.ListOwnAudit = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/ListOwnAudit',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListOwnAuditRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListOwnAuditResponse.FromString,
+                _registered_method=True)
+        self.ListAudit = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/ListAudit',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListAuditRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListAuditResponse.FromString,
+                _registered_method=True)
         self.FindUser = channel.unary_unary(
                 '/loupe.auth.v1.AuthService/FindUser',
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.FindUserRequest.SerializeToString,
@@ -344,6 +354,20 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOwnAudit(self, request, context):
+        """Returns a page of what happened to the caller's account, newest first. It does not tell which operator acted, or from where.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAudit(self, request, context):
+        """For operators: returns what happened to all accounts, oldest first, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FindUser(self, request, context):
         """For operators: finds a user by mail address. NOT_FOUND `user_not_found`.
         """
@@ -510,6 +534,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.DeleteUser,
                     request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.DeleteUserRequest.FromString,
                     response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.DeleteUserResponse.SerializeToString,
+            ),
+            'ListOwnAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwnAudit,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListOwnAuditRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListOwnAuditResponse.SerializeToString,
+            ),
+            'ListAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAudit,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListAuditRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ListAuditResponse.SerializeToString,
             ),
             'FindUser': grpc.unary_unary_rpc_method_handler(
                     servicer.FindUser,
@@ -1123,6 +1157,60 @@ class AuthService:
             '/loupe.auth.v1.AuthService/DeleteUser',
             loupe_dot_auth_dot_v1_dot_auth__pb2.DeleteUserRequest.SerializeToString,
             loupe_dot_auth_dot_v1_dot_auth__pb2.DeleteUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwnAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/ListOwnAudit',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ListOwnAuditRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ListOwnAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/ListAudit',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ListAuditRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.ListAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

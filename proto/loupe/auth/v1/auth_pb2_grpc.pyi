@@ -92,6 +92,10 @@ class AuthServiceStub:
     """Switches the second factor off. INVALID_ARGUMENT on `otp` if the code is wrong."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteUserRequest, _auth_pb2.DeleteUserResponse]
     """Deletes the caller's account. PERMISSION_DENIED `reauthentication_required`. The event `auth.user_deleted` makes other services delete their data."""
+    ListOwnAudit: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListOwnAuditRequest, _auth_pb2.ListOwnAuditResponse]
+    """Returns a page of what happened to the caller's account, newest first. It does not tell which operator acted, or from where."""
+    ListAudit: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListAuditRequest, _auth_pb2.ListAuditResponse]
+    """For operators: returns what happened to all accounts, oldest first, a page at a time."""
     FindUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]
     """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
@@ -179,6 +183,10 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Switches the second factor off. INVALID_ARGUMENT on `otp` if the code is wrong."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteUserRequest, _auth_pb2.DeleteUserResponse]  # type: ignore[assignment]
     """Deletes the caller's account. PERMISSION_DENIED `reauthentication_required`. The event `auth.user_deleted` makes other services delete their data."""
+    ListOwnAudit: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListOwnAuditRequest, _auth_pb2.ListOwnAuditResponse]  # type: ignore[assignment]
+    """Returns a page of what happened to the caller's account, newest first. It does not tell which operator acted, or from where."""
+    ListAudit: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListAuditRequest, _auth_pb2.ListAuditResponse]  # type: ignore[assignment]
+    """For operators: returns what happened to all accounts, oldest first, a page at a time."""
     FindUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]  # type: ignore[assignment]
     """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]  # type: ignore[assignment]
@@ -389,6 +397,22 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.DeleteUserResponse, _abc.Awaitable[_auth_pb2.DeleteUserResponse]]:
         """Deletes the caller's account. PERMISSION_DENIED `reauthentication_required`. The event `auth.user_deleted` makes other services delete their data."""
+
+    @_abc_1.abstractmethod
+    def ListOwnAudit(
+        self,
+        request: _auth_pb2.ListOwnAuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListOwnAuditResponse, _abc.Awaitable[_auth_pb2.ListOwnAuditResponse]]:
+        """Returns a page of what happened to the caller's account, newest first. It does not tell which operator acted, or from where."""
+
+    @_abc_1.abstractmethod
+    def ListAudit(
+        self,
+        request: _auth_pb2.ListAuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListAuditResponse, _abc.Awaitable[_auth_pb2.ListAuditResponse]]:
+        """For operators: returns what happened to all accounts, oldest first, a page at a time."""
 
     @_abc_1.abstractmethod
     def FindUser(

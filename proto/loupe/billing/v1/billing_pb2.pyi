@@ -652,6 +652,7 @@ class ReserveRequest(_message.Message):
     RESERVATION_IDS_FIELD_NUMBER: _builtins.int
     FEATURE_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
+    AS_MANY_AS_FIT_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     api_request: _builtins.bool
     """True if the image was uploaded with an API token. The plan must then have `api_access`."""
@@ -659,6 +660,8 @@ class ReserveRequest(_message.Message):
     """Another feature that the plan must have, such as `batch_processing`. May be empty."""
     seconds: _builtins.int
     """How long the places stay reserved unless they are renewed. 0 means as long as renewed ones, which is the longest."""
+    as_many_as_fit: _builtins.bool
+    """If the quota is too small for all, reserve the first ones that fit. A replica of the release before reserves none."""
     @_builtins.property
     def reservation_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """UUIDs chosen by the caller, one for each image."""
@@ -671,10 +674,11 @@ class ReserveRequest(_message.Message):
         reservation_ids: _abc.Iterable[_builtins.str] | None = ...,
         feature: _builtins.str = ...,
         seconds: _builtins.int = ...,
+        as_many_as_fit: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "feature", b"feature", "reservation_ids", b"reservation_ids", "seconds", b"seconds", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "as_many_as_fit", b"as_many_as_fit", "feature", b"feature", "reservation_ids", b"reservation_ids", "seconds", b"seconds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -687,6 +691,9 @@ class ReserveResponse(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    RESERVED_COUNT_FIELD_NUMBER: _builtins.int
+    reserved_count: _builtins.int
+    """How many of the ids are reserved, from the first. Absent, from a replica of the release before, means all."""
     @_builtins.property
     def usage(self) -> Global___Usage: ...
     @_builtins.property
@@ -699,12 +706,15 @@ class ReserveResponse(_message.Message):
         usage: Global___Usage | None = ...,
         plan: Global___Plan | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        reserved_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "plan", b"plan", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reserved_count", b"_reserved_count", "expires_at", b"expires_at", "plan", b"plan", "reserved_count", b"reserved_count", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "plan", b"plan", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reserved_count", b"_reserved_count", "expires_at", b"expires_at", "plan", b"plan", "reserved_count", b"reserved_count", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__reserved_count: _TypeAlias = _typing.Literal["reserved_count"]  # noqa: Y015
+    _WhichOneofArgType__reserved_count: _TypeAlias = _typing.Literal["_reserved_count", b"_reserved_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reserved_count) -> _WhichOneofReturnType__reserved_count | None: ...
 
 Global___ReserveResponse: _TypeAlias = ReserveResponse  # noqa: Y015
 

@@ -216,6 +216,8 @@ class Image(_message.Message):
     EARLIER_FAILURES_FIELD_NUMBER: _builtins.int
     RESULT_FILENAME_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    PREVIEWS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     original_filename: _builtins.str
     original_path: _builtins.str
@@ -248,6 +250,8 @@ class Image(_message.Message):
     """A link that shows the original in a browser, as long as `download_url` works."""
     result_filename: _builtins.str
     """The name that a download gives to the result."""
+    reference: _builtins.str
+    """The client's own name for an item of a manifest. Empty if it has none."""
     @_builtins.property
     def original_size(self) -> Global___Size: ...
     @_builtins.property
@@ -273,6 +277,10 @@ class Image(_message.Message):
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """When the image is deleted by itself. Absent before its end, and for an image that is kept."""
+
+    @_builtins.property
+    def previews(self) -> Global___Previews:
+        """Absent until completed, and if there are none: they are off, or a worker of the release before made the result."""
 
     def __init__(
         self,
@@ -309,10 +317,12 @@ class Image(_message.Message):
         earlier_failures: _abc.Iterable[Global___EarlierFailure] | None = ...,
         result_filename: _builtins.str = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        reference: _builtins.str = ...,
+        previews: Global___Previews | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "expires_at", b"expires_at", "failure", b"failure", "model", b"model", "original_size", b"original_size", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "estimated_seconds", b"estimated_seconds", "expires_at", b"expires_at", "failure", b"failure", "model", b"model", "original_size", b"original_size", "previews", b"previews", "processing_seconds", b"processing_seconds", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "updated_at", b"updated_at", "upscaled_size", b"upscaled_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "expires_at", b"expires_at", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings", "webhook_url", b"webhook_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds", "_processing_seconds", b"_processing_seconds", "_queue_position", b"_queue_position", "_queue_seconds", b"_queue_seconds", "api_request", b"api_request", "batch_id", b"batch_id", "created_at", b"created_at", "download_expires_at", b"download_expires_at", "download_url", b"download_url", "earlier_failures", b"earlier_failures", "estimated_seconds", b"estimated_seconds", "expires_at", b"expires_at", "failure", b"failure", "id", b"id", "model", b"model", "original_bytes", b"original_bytes", "original_filename", b"original_filename", "original_path", b"original_path", "original_size", b"original_size", "original_url", b"original_url", "previews", b"previews", "processing_seconds", b"processing_seconds", "progress", b"progress", "queue_position", b"queue_position", "queue_seconds", b"queue_seconds", "reference", b"reference", "result_filename", b"result_filename", "result_format", b"result_format", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "updated_at", b"updated_at", "upscaled_bytes", b"upscaled_bytes", "upscaled_path", b"upscaled_path", "upscaled_size", b"upscaled_size", "warnings", b"warnings", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__estimated_seconds: _TypeAlias = _typing.Literal["estimated_seconds"]  # noqa: Y015
     _WhichOneofArgType__estimated_seconds: _TypeAlias = _typing.Literal["_estimated_seconds", b"_estimated_seconds"]  # noqa: Y015
@@ -332,6 +342,36 @@ class Image(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__queue_seconds) -> _WhichOneofReturnType__queue_seconds | None: ...
 
 Global___Image: _TypeAlias = Image  # noqa: Y015
+
+@_typing.final
+class Previews(_message.Message):
+    """Small pictures for lists, as WebP. The links work as long as `download_url`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORIGINAL_URL_FIELD_NUMBER: _builtins.int
+    RESULT_URL_FIELD_NUMBER: _builtins.int
+    PYRAMIDS_FIELD_NUMBER: _builtins.int
+    original_url: _builtins.str
+    result_url: _builtins.str
+    @_builtins.property
+    def pyramids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sides, `original` and `result`, that have a pyramid."""
+
+    def __init__(
+        self,
+        *,
+        original_url: _builtins.str = ...,
+        result_url: _builtins.str = ...,
+        pyramids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["original_url", b"original_url", "pyramids", b"pyramids", "result_url", b"result_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Previews: _TypeAlias = Previews  # noqa: Y015
 
 @_typing.final
 class EarlierFailure(_message.Message):
@@ -447,6 +487,7 @@ class Batch(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
     WEBHOOK_URL_FIELD_NUMBER: _builtins.int
+    FETCHING_IMAGES_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     name: _builtins.str
     status: Global___BatchStatus.ValueType
@@ -459,9 +500,11 @@ class Batch(_message.Message):
     target_height: _builtins.int
     webhook_url: _builtins.str
     """The address that gets the end of the batch. Empty if there is none."""
+    fetching_images: _builtins.int
+    """How many files of its images still have to be fetched."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___Image]:
-        """In the order of their upload."""
+        """In the order of their upload: the first 100, or in a list of batches the first 20."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -488,10 +531,11 @@ class Batch(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         completed_at: _timestamp_pb2.Timestamp | None = ...,
         webhook_url: _builtins.str = ...,
+        fetching_images: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "completed_at", b"completed_at", "created_at", b"created_at", "name", b"name", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "completed_at", b"completed_at", "completed_images", b"completed_images", "created_at", b"created_at", "failed_images", b"failed_images", "id", b"id", "images", b"images", "name", b"name", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "total_images", b"total_images", "updated_at", b"updated_at", "webhook_url", b"webhook_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "completed_at", b"completed_at", "completed_images", b"completed_images", "created_at", b"created_at", "failed_images", b"failed_images", "fetching_images", b"fetching_images", "id", b"id", "images", b"images", "name", b"name", "scale_factor", b"scale_factor", "status", b"status", "target_height", b"target_height", "target_width", b"target_width", "total_images", b"total_images", "updated_at", b"updated_at", "webhook_url", b"webhook_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
@@ -1085,6 +1129,115 @@ class ReadResultResponse(_message.Message):
 Global___ReadResultResponse: _TypeAlias = ReadResultResponse  # noqa: Y015
 
 @_typing.final
+class GetPyramidRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    side: _builtins.str
+    """`original` or `result`."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        side: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "side", b"side"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPyramidRequest: _TypeAlias = GetPyramidRequest  # noqa: Y015
+
+@_typing.final
+class GetPyramidResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Level(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SIZE_FIELD_NUMBER: _builtins.int
+        COLUMNS_FIELD_NUMBER: _builtins.int
+        ROWS_FIELD_NUMBER: _builtins.int
+        TILES_FIELD_NUMBER: _builtins.int
+        columns: _builtins.int
+        rows: _builtins.int
+        @_builtins.property
+        def size(self) -> Global___Size: ...
+        @_builtins.property
+        def tiles(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetPyramidResponse.Tile]:
+            """Row by row. Each tile is a WebP."""
+
+        def __init__(
+            self,
+            *,
+            size: Global___Size | None = ...,
+            columns: _builtins.int = ...,
+            rows: _builtins.int = ...,
+            tiles: _abc.Iterable[Global___GetPyramidResponse.Tile] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "rows", b"rows", "size", b"size", "tiles", b"tiles"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Tile(_message.Message):
+        """Bytes of the file."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        OFFSET_FIELD_NUMBER: _builtins.int
+        BYTES_FIELD_NUMBER: _builtins.int
+        offset: _builtins.int
+        bytes: _builtins.int
+        def __init__(
+            self,
+            *,
+            offset: _builtins.int = ...,
+            bytes: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "offset", b"offset"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    URL_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    TILE_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """The link to the one file in which all tiles are."""
+    tile: _builtins.int
+    """The longest side of a tile in pixels."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetPyramidResponse.Level]:
+        """Full size first. Each level halves the one before, and the last is one tile."""
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        tile: _builtins.int = ...,
+        levels: _abc.Iterable[Global___GetPyramidResponse.Level] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "levels", b"levels", "tile", b"tile", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPyramidResponse: _TypeAlias = GetPyramidResponse  # noqa: Y015
+
+@_typing.final
 class DeleteImageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1489,6 +1642,135 @@ class CreateBatchResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quota_limit) -> _WhichOneofReturnType__quota_limit | None: ...
 
 Global___CreateBatchResponse: _TypeAlias = CreateBatchResponse  # noqa: Y015
+
+@_typing.final
+class CreateManifestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """Exactly one of `image_url` and `upload_id` must have a text."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        @_typing.final
+        class ProblemsEntry(_message.Message):
+            DESCRIPTOR: _descriptor.Descriptor
+
+            KEY_FIELD_NUMBER: _builtins.int
+            VALUE_FIELD_NUMBER: _builtins.int
+            key: _builtins.str
+            value: _builtins.str
+            def __init__(
+                self,
+                *,
+                key: _builtins.str = ...,
+                value: _builtins.str = ...,
+            ) -> None: ...
+            _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+            def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+            _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+            def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+            def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+        IMAGE_URL_FIELD_NUMBER: _builtins.int
+        UPLOAD_ID_FIELD_NUMBER: _builtins.int
+        REFERENCE_FIELD_NUMBER: _builtins.int
+        OPTIONS_FIELD_NUMBER: _builtins.int
+        PROBLEMS_FIELD_NUMBER: _builtins.int
+        image_url: _builtins.str
+        upload_id: _builtins.str
+        reference: _builtins.str
+        @_builtins.property
+        def options(self) -> Global___UpscaleRequest.Options: ...
+        @_builtins.property
+        def problems(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+            """The texts of fields that the gateway or outbound refuses."""
+
+        def __init__(
+            self,
+            *,
+            image_url: _builtins.str = ...,
+            upload_id: _builtins.str = ...,
+            reference: _builtins.str = ...,
+            options: Global___UpscaleRequest.Options | None = ...,
+            problems: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["image_url", b"image_url", "options", b"options", "problems", b"problems", "reference", b"reference", "upload_id", b"upload_id"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    SKIPS_REFUSED_ITEMS_FIELD_NUMBER: _builtins.int
+    API_REQUEST_FIELD_NUMBER: _builtins.int
+    MAX_SCALE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    skips_refused_items: _builtins.bool
+    """Whether an item that is refused becomes a failed image. Otherwise nothing is accepted."""
+    api_request: _builtins.bool
+    max_scale: _builtins.int
+    """The plan's largest scale factor."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateManifestRequest.Item]:
+        """1 to 1,000."""
+
+    @_builtins.property
+    def options(self) -> Global___UpscaleRequest.Options:
+        """The options of all items. An item's own options win. `webhook_url` gets the end of the batch."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___CreateManifestRequest.Item] | None = ...,
+        options: Global___UpscaleRequest.Options | None = ...,
+        name: _builtins.str = ...,
+        skips_refused_items: _builtins.bool = ...,
+        api_request: _builtins.bool = ...,
+        max_scale: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_request", b"api_request", "items", b"items", "max_scale", b"max_scale", "name", b"name", "options", b"options", "skips_refused_items", b"skips_refused_items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateManifestRequest: _TypeAlias = CreateManifestRequest  # noqa: Y015
+
+@_typing.final
+class CreateManifestResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True if this answer repeats an earlier one. `usage` is then absent."""
+    @_builtins.property
+    def batch(self) -> Global___Batch:
+        """With its first 100 images."""
+
+    @_builtins.property
+    def usage(self) -> _billing_pb2.Usage:
+        """The month's quota after this batch."""
+
+    def __init__(
+        self,
+        *,
+        batch: Global___Batch | None = ...,
+        usage: _billing_pb2.Usage | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "replayed", b"replayed", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateManifestResponse: _TypeAlias = CreateManifestResponse  # noqa: Y015
 
 @_typing.final
 class GetBatchRequest(_message.Message):
@@ -2110,6 +2392,7 @@ class WorkOrder(_message.Message):
     FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
     PICTURES_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
+    PREVIEWS_PATH_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
     original_path: _builtins.str
@@ -2154,6 +2437,8 @@ class WorkOrder(_message.Message):
     """Pages of a TIFF, or frames of an animated PNG, that the result has. Zero for the first only."""
     precision: _builtins.str
     """`auto`, or `exact` for single precision. Empty means `auto`."""
+    previews_path: _builtins.str
+    """What the keys of the previews begin with. Empty: the worker makes none, as `images` would never delete them."""
     @_builtins.property
     def size(self) -> Global___Size:
         """The size of the result."""
@@ -2181,10 +2466,11 @@ class WorkOrder(_message.Message):
         fairness_key: _builtins.str = ...,
         pictures: _builtins.int = ...,
         precision: _builtins.str = ...,
+        previews_path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "precision", b"precision", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "precision", b"precision", "previews_path", b"previews_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015

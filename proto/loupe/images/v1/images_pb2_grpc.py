@@ -65,6 +65,11 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.FromString,
                 _registered_method=True)
+        self.GetPyramid = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/GetPyramid',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidResponse.FromString,
+                _registered_method=True)
         self.DeleteImage = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/DeleteImage',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.SerializeToString,
@@ -84,6 +89,11 @@ class ImagesServiceStub:
                 '/loupe.images.v1.ImagesService/CreateBatch',
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchResponse.FromString,
+                _registered_method=True)
+        self.CreateManifest = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/CreateManifest',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateManifestRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateManifestResponse.FromString,
                 _registered_method=True)
         self.GetBatch = channel.unary_unary(
                 '/loupe.images.v1.ImagesService/GetBatch',
@@ -212,6 +222,13 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPyramid(self, request, context):
+        """Returns a link to the pyramid of a completed image, and where its tiles are. NOT_FOUND `pyramid_not_found`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteImage(self, request, context):
         """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released.
         """
@@ -239,6 +256,15 @@ class ImagesServiceServicer:
     def CreateBatch(self, request_iterator, context):
         """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
         INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+        An `idempotency-key` works as in `Upscale`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateManifest(self, request, context):
+        """Takes a batch whose files are fetched later: each item names a link or a direct upload. All places are reserved at once.
+        INVALID_ARGUMENT names up to 100 fields, those of items as `items.0.image_url`. PERMISSION_DENIED as for `CreateBatch`.
         An `idempotency-key` works as in `Upscale`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -386,6 +412,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ReadResultResponse.SerializeToString,
             ),
+            'GetPyramid': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPyramid,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidResponse.SerializeToString,
+            ),
             'DeleteImage': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteImage,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.DeleteImageRequest.FromString,
@@ -405,6 +436,11 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.CreateBatch,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchResponse.SerializeToString,
+            ),
+            'CreateManifest': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateManifest,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateManifestRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.CreateManifestResponse.SerializeToString,
             ),
             'GetBatch': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBatch,
@@ -656,6 +692,33 @@ class ImagesService:
             _registered_method=True)
 
     @staticmethod
+    def GetPyramid(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/GetPyramid',
+            loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.GetPyramidResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteImage(request,
             target,
             options=(),
@@ -753,6 +816,33 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/CreateBatch',
             loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.CreateBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateManifest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/CreateManifest',
+            loupe_dot_images_dot_v1_dot_images__pb2.CreateManifestRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.CreateManifestResponse.FromString,
             options,
             channel_credentials,
             insecure,

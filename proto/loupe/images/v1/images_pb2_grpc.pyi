@@ -52,6 +52,8 @@ class ImagesServiceStub:
     """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
     the call fails before its end.
     """
+    GetPyramid: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetPyramidRequest, _images_pb2.GetPyramidResponse]
+    """Returns a link to the pyramid of a completed image, and where its tiles are. NOT_FOUND `pyramid_not_found`."""
     DeleteImage: _grpc.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     CreateUpload: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]
@@ -66,6 +68,11 @@ class ImagesServiceStub:
     CreateBatch: _grpc.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+    An `idempotency-key` works as in `Upscale`.
+    """
+    CreateManifest: _grpc.UnaryUnaryMultiCallable[_images_pb2.CreateManifestRequest, _images_pb2.CreateManifestResponse]
+    """Takes a batch whose files are fetched later: each item names a link or a direct upload. All places are reserved at once.
+    INVALID_ARGUMENT names up to 100 fields, those of items as `items.0.image_url`. PERMISSION_DENIED as for `CreateBatch`.
     An `idempotency-key` works as in `Upscale`.
     """
     GetBatch: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]
@@ -130,6 +137,8 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """Returns the bytes of the result, 256 KiB at a time. Errors as of `GetDownload`. If the object is missing or too short,
     the call fails before its end.
     """
+    GetPyramid: _aio.UnaryUnaryMultiCallable[_images_pb2.GetPyramidRequest, _images_pb2.GetPyramidResponse]  # type: ignore[assignment]
+    """Returns a link to the pyramid of a completed image, and where its tiles are. NOT_FOUND `pyramid_not_found`."""
     DeleteImage: _aio.UnaryUnaryMultiCallable[_images_pb2.DeleteImageRequest, _images_pb2.DeleteImageResponse]  # type: ignore[assignment]
     """Deletes the image and its objects. Unfinished work is cancelled, and its place in the quota released."""
     CreateUpload: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateUploadRequest, _images_pb2.CreateUploadResponse]  # type: ignore[assignment]
@@ -144,6 +153,11 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     CreateBatch: _aio.StreamUnaryMultiCallable[_images_pb2.CreateBatchRequest, _images_pb2.CreateBatchResponse]  # type: ignore[assignment]
     """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
     INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+    An `idempotency-key` works as in `Upscale`.
+    """
+    CreateManifest: _aio.UnaryUnaryMultiCallable[_images_pb2.CreateManifestRequest, _images_pb2.CreateManifestResponse]  # type: ignore[assignment]
+    """Takes a batch whose files are fetched later: each item names a link or a direct upload. All places are reserved at once.
+    INVALID_ARGUMENT names up to 100 fields, those of items as `items.0.image_url`. PERMISSION_DENIED as for `CreateBatch`.
     An `idempotency-key` works as in `Upscale`.
     """
     GetBatch: _aio.UnaryUnaryMultiCallable[_images_pb2.GetBatchRequest, _images_pb2.GetBatchResponse]  # type: ignore[assignment]
@@ -243,6 +257,14 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetPyramid(
+        self,
+        request: _images_pb2.GetPyramidRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.GetPyramidResponse, _abc.Awaitable[_images_pb2.GetPyramidResponse]]:
+        """Returns a link to the pyramid of a completed image, and where its tiles are. NOT_FOUND `pyramid_not_found`."""
+
+    @_abc_1.abstractmethod
     def DeleteImage(
         self,
         request: _images_pb2.DeleteImageRequest,
@@ -279,6 +301,17 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_images_pb2.CreateBatchResponse, _abc.Awaitable[_images_pb2.CreateBatchResponse]]:
         """Takes several uploads, all of them or none: for each file `file` and its `chunk`s, and `options` at the end.
         INVALID_ARGUMENT names the files at fault as `images.0`. PERMISSION_DENIED: `quota_exceeded`, `plan_feature_missing`.
+        An `idempotency-key` works as in `Upscale`.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateManifest(
+        self,
+        request: _images_pb2.CreateManifestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.CreateManifestResponse, _abc.Awaitable[_images_pb2.CreateManifestResponse]]:
+        """Takes a batch whose files are fetched later: each item names a link or a direct upload. All places are reserved at once.
+        INVALID_ARGUMENT names up to 100 fields, those of items as `items.0.image_url`. PERMISSION_DENIED as for `CreateBatch`.
         An `idempotency-key` works as in `Upscale`.
         """
 

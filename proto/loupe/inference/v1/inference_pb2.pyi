@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -66,6 +68,7 @@ class Output(_message.Message):
     MODEL_MESSAGE_FIELD_NUMBER: _builtins.int
     PICTURES_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
+    PREVIEWS_FIELD_NUMBER: _builtins.int
     bytes: _builtins.int
     seconds: _builtins.float
     """Time from the start of the work until the result was stored."""
@@ -77,6 +80,10 @@ class Output(_message.Message):
     """How many of `WorkOrder.pictures` the worker could read. Zero from workers of the previous release, which read one."""
     precision: _builtins.str
     """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Empty if no network did."""
+    @_builtins.property
+    def previews(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The previews that the worker has stored, by the ends of their keys: `contract.PREVIEWS`."""
+
     def __init__(
         self,
         *,
@@ -87,10 +94,11 @@ class Output(_message.Message):
         model_message: _builtins.str = ...,
         pictures: _builtins.int = ...,
         precision: _builtins.str = ...,
+        previews: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "precision", b"precision", "seconds", b"seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "precision", b"precision", "previews", b"previews", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,11 @@ class OutboundServiceStub:
                 request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchRequest.SerializeToString,
                 response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchResponse.FromString,
                 _registered_method=True)
+        self.CheckLinks = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/CheckLinks',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckLinksRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckLinksResponse.FromString,
+                _registered_method=True)
         self.CreateWebhook = channel.unary_unary(
                 '/loupe.outbound.v1.OutboundService/CreateWebhook',
                 request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CreateWebhookRequest.SerializeToString,
@@ -120,6 +125,13 @@ class OutboundServiceServicer:
         """Gets the file behind a link: `head`, then the file in `chunk`s of at most 256 KiB. Follows three redirects.
         INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
         `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckLinks(self, request, context):
+        """Checks the spelling of links, and whether their hosts are allowed. Fetches nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -233,6 +245,11 @@ def add_OutboundServiceServicer_to_server(servicer, server):
                     request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchRequest.FromString,
                     response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchResponse.SerializeToString,
             ),
+            'CheckLinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckLinks,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckLinksRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckLinksResponse.SerializeToString,
+            ),
             'CreateWebhook': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateWebhook,
                     request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.CreateWebhookRequest.FromString,
@@ -332,6 +349,33 @@ class OutboundService:
             '/loupe.outbound.v1.OutboundService/Fetch',
             loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchRequest.SerializeToString,
             loupe_dot_outbound_dot_v1_dot_outbound__pb2.FetchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckLinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/CheckLinks',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckLinksRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.CheckLinksResponse.FromString,
             options,
             channel_credentials,
             insecure,

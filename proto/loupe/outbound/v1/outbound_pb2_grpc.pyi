@@ -38,6 +38,8 @@ class OutboundServiceStub:
     INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
     `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
     """
+    CheckLinks: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.CheckLinksRequest, _outbound_pb2.CheckLinksResponse]
+    """Checks the spelling of links, and whether their hosts are allowed. Fetches nothing."""
     CreateWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.CreateWebhookRequest, _outbound_pb2.CreateWebhookResponse]
     """Adds a webhook of the caller, and returns its secret, which no other method returns.
     INVALID_ARGUMENT with the fields `url`, `types`, `description` and `secret`, and with `url` for a 21st webhook.
@@ -81,6 +83,8 @@ class OutboundServiceAsyncStub(OutboundServiceStub):
     INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
     `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
     """
+    CheckLinks: _aio.UnaryUnaryMultiCallable[_outbound_pb2.CheckLinksRequest, _outbound_pb2.CheckLinksResponse]  # type: ignore[assignment]
+    """Checks the spelling of links, and whether their hosts are allowed. Fetches nothing."""
     CreateWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.CreateWebhookRequest, _outbound_pb2.CreateWebhookResponse]  # type: ignore[assignment]
     """Adds a webhook of the caller, and returns its secret, which no other method returns.
     INVALID_ARGUMENT with the fields `url`, `types`, `description` and `secret`, and with `url` for a 21st webhook.
@@ -127,6 +131,14 @@ class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT with the field of the request. Its reason is one of outbound's guard, such as `address_refused`, or
         `not_found`, `status_refused` or `empty`. It may come after chunks: a file is whole when the call ends without an error.
         """
+
+    @_abc_1.abstractmethod
+    def CheckLinks(
+        self,
+        request: _outbound_pb2.CheckLinksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.CheckLinksResponse, _abc.Awaitable[_outbound_pb2.CheckLinksResponse]]:
+        """Checks the spelling of links, and whether their hosts are allowed. Fetches nothing."""
 
     @_abc_1.abstractmethod
     def CreateWebhook(

@@ -12,8 +12,8 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links
-from auth.committed_events import record_on_commit
 from auth.domain import guesses, mail_requests, reservations, second_factor, users
+from auth.recording import record
 from auth.tables import AddressChange, User
 from common.db import now
 
@@ -115,7 +115,7 @@ async def _change(
     user.email, user.pending_email = email, None
     if not is_verified:
         await mail_requests.request(session, user, "verify", email, per_day=mails_per_day)
-    record_on_commit(session, "address.changed", user_id=user.id)
+    await record(session, "address.changed", user_id=user.id)
     return True
 
 
@@ -129,7 +129,7 @@ async def request_change(session: AsyncSession, user: User, email: str, *, mails
     await session.flush()
     await mail_requests.request(session, user, "verify", email, per_day=mails_per_day)
     await mail_requests.notify_of_change(session, change)
-    record_on_commit(session, "address.change_requested", user_id=user.id)
+    await record(session, "address.change_requested", user_id=user.id)
 
 
 async def complete_change(session: AsyncSession, user: User) -> None:
@@ -144,7 +144,7 @@ async def complete_change(session: AsyncSession, user: User) -> None:
         await session.flush()
     except IntegrityError as error:  # somebody else has registered the address since the request
         raise links.invalid_link() from error
-    record_on_commit(session, "address.changed", user_id=user.id)
+    await record(session, "address.changed", user_id=user.id)
 
 
 async def restore(session: AsyncSession, link: links.Link, password_hash: str) -> User:
@@ -169,7 +169,7 @@ async def restore(session: AsyncSession, link: links.Link, password_hash: str) -
     await guesses.forget_clients(session, user.id or 0)
     await users.mark_changed(session, user)
     await users.flush(session)
-    record_on_commit(session, "address.restored", user_id=user.id)
+    await record(session, "address.restored", user_id=user.id)
     return user
 
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from auth.committed_events import record_on_commit
 from auth.domain import tokens
+from auth.recording import record
 from auth.tables import User
 from common.db import now
 from loupe.contract import ABILITIES
@@ -26,5 +26,5 @@ async def start(session: AsyncSession, user: User) -> str:
         signed_in_at=instant,
         console_ends_at=instant + LIFETIME,
     )
-    record_on_commit(session, "sign_in.admitted", user_id=user.id, token_id=created.id)
+    await record(session, "sign_in.admitted", user_id=user.id, token_id=created.id)
     return text

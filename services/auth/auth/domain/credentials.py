@@ -10,39 +10,36 @@ from prometheus_client import Counter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links, passwords
-from auth.committed_events import record_on_commit
 from auth.domain import guesses, second_factor, users
+from auth.recording import record
 from auth.tables import User
 from common import errors, trace
 from common.db import now, on_commit
-from common.security_events import record
 from loupe import refusals
 
 logins = Counter("loupe_logins_total", "Logins", ["outcome"])
 
 
-def check_login(user: User | None, *, password_is_right: bool) -> User:
-    """Return the user if the password is right."""
-    if user is None or not password_is_right:
-        raise _login_refusal(user)
-    return user
-
-
-async def lock_for_login(session: AsyncSession, checked: User) -> User:
-    """Lock the user's row. Refuse if the password or the address has changed since the check."""
-    user = await users.lock_if_unchanged(session, checked)
-    if user is None:
-        raise _login_refusal(checked)
-    return user
+async def wrong_login(session: AsyncSession, user: User | None) -> errors.ServiceError:
+    """Count and record a failed login, and return its error. `user` is None if the address is unknown."""
+    on_commit(session, logins.labels("wrong").inc)
+    await record(session, "sign_in.refused", user_id=user.id if user else None)
+    return errors.refused(refusals.INVALID_CREDENTIALS)
 
 
 async def missing_for_login(
-    session: AsyncSession, user: User, otp: str, cipher: MultiFernet
+    session: AsyncSession, checked: User, otp: str, cipher: MultiFernet
 ) -> errors.ServiceError | None:
-    """Return what refuses a login with the right password, or None. The user's row is locked."""
+    """Lock the user's row, and return what refuses a login with the right password, or None.
+
+    The login is refused too if the password or the address has changed since the check.
+    """
+    user = await users.lock_if_unchanged(session, checked)
+    if user is None:
+        return await wrong_login(session, checked)
     if user.email_verified_at is None:
         on_commit(session, logins.labels("unverified").inc)
-        record_on_commit(session, "sign_in.unverified", user_id=user.id)
+        await record(session, "sign_in.unverified", user_id=user.id)
         return errors.refused(refusals.EMAIL_UNVERIFIED)
     if user.second_factor_at is None or await second_factor.use(session, user, otp, cipher):
         on_commit(session, logins.labels("admitted").inc)
@@ -50,13 +47,16 @@ async def missing_for_login(
     refusal = errors.refused(refusals.SECOND_FACTOR_REQUIRED)
     if otp:
         refusal.fields["otp"] = second_factor.wrong_code(otp).fields["otp"]
-        record_on_commit(session, "second_factor.refused", user_id=user.id)
+        await record(session, "second_factor.refused", user_id=user.id)
     return refusal
 
 
-def is_code_refusal(refusal: errors.ServiceError | None) -> bool:
-    """Return whether a login was refused because the code is missing or wrong."""
-    return refusal is not None and refusal.reason == refusals.SECOND_FACTOR_REQUIRED.code
+def is_guess(refusal: errors.ServiceError | None, otp: str) -> bool:
+    """Return whether a login was refused because the code is wrong, or the password by now."""
+    if refusal is None:
+        return False
+    is_wrong_code = bool(otp) and refusal.reason == refusals.SECOND_FACTOR_REQUIRED.code
+    return is_wrong_code or refusal.reason == refusals.INVALID_CREDENTIALS.code
 
 
 def check_password_change(
@@ -78,7 +78,7 @@ async def change_password(session: AsyncSession, checked: User, password_hash: s
         raise errors.invalid({"current_password": ["The current password is incorrect."]})
     await guesses.forget_clients(session, user.id or 0, except_client=trace.client_address.get())
     await _set_password(session, user, password_hash)
-    record_on_commit(session, "password.changed", user_id=user.id)
+    await record(session, "password.changed", user_id=user.id)
     return user
 
 
@@ -107,7 +107,7 @@ async def reset_password(session: AsyncSession, checked: User, password_hash: st
     user.email_verified_at = user.email_verified_at or now()
     await guesses.forget_clients(session, user.id or 0)
     await _set_password(session, user, password_hash)
-    record_on_commit(session, "password.reset", user_id=user.id)
+    await record(session, "password.reset", user_id=user.id)
     return user
 
 
@@ -115,10 +115,3 @@ async def _set_password(session: AsyncSession, user: User, password_hash: str) -
     """Set the password, and forget a pending address: whoever asked for it may not have known the new one."""
     user.password_hash, user.pending_email = password_hash, None
     await users.mark_changed(session, user)
-
-
-def _login_refusal(user: User | None) -> errors.ServiceError:
-    """Count the failed login, and return its error."""
-    logins.labels("wrong").inc()
-    record("sign_in.refused", user_id=user.id if user else None)
-    return errors.refused(refusals.INVALID_CREDENTIALS)

@@ -11,7 +11,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from auth.committed_events import record_on_commit
+from auth.recording import record
 from auth.tables import AddressChange, User
 from common import errors, outbox
 from common.db import now
@@ -46,7 +46,7 @@ async def request(session: AsyncSession, user: User, template: str, to: str, *, 
     user.last_mail_at = now()
     kind = "reset " if template == "reset" else ""
     if not await _count(session, f"{kind}user {user.id}", f"{kind}address {to}", per_day=per_day):
-        record_on_commit(session, "mail.limited", user_id=user.id, kind=template)
+        await record(session, "mail.limited", user_id=user.id, kind=template)
         return
     wanted = pb.MailWanted(user_id=user.id or 0, template=template, email=to)
     await outbox.publish(session, "auth.mail_wanted", wanted)

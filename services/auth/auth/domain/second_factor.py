@@ -17,12 +17,11 @@ from pyotp.totp import TOTP
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from auth.committed_events import record_on_commit
 from auth.domain import users
+from auth.recording import record
 from auth.tables import RecoveryCode, User
 from common import errors, log
 from common.db import now
-from common.security_events import record
 from loupe import refusals
 
 LOG = log.get(__name__)
@@ -65,12 +64,10 @@ async def confirm(session: AsyncSession, user: User, otp: str, cipher: MultiFern
     if user.second_factor_secret is None:
         raise errors.refused(refusals.SECOND_FACTOR_MISSING)
     if not _use_code(user, _plain(otp), cipher):
-        if otp:
-            record("second_factor.refused", user_id=user.id)
         raise wrong_code(otp)
     user.second_factor_at = now()
     await users.mark_changed(session, user)
-    record_on_commit(session, "second_factor.enabled", user_id=user.id)
+    await record(session, "second_factor.enabled", user_id=user.id)
     return await replace_recovery_codes(session, user)
 
 
@@ -85,7 +82,7 @@ async def use(session: AsyncSession, user: User, otp: str, cipher: MultiFernet) 
     used = await session.exec(delete(RecoveryCode).where(*is_it).returning(col(RecoveryCode.user_id)))
     if used.first() is None:
         return False
-    record_on_commit(session, "second_factor.recovery_code_used", user_id=user.id)
+    await record(session, "second_factor.recovery_code_used", user_id=user.id)
     return True
 
 
@@ -106,7 +103,7 @@ async def remove(session: AsyncSession, user: User) -> None:
     user.second_factor_secret = user.second_factor_at = user.second_factor_step = None
     await session.exec(delete(RecoveryCode).where(col(RecoveryCode.user_id) == user.id))
     await users.mark_changed(session, user)
-    record_on_commit(session, "second_factor.disabled", user_id=user.id)
+    await record(session, "second_factor.disabled", user_id=user.id)
 
 
 async def remove_since(session: AsyncSession, user: User, instant: datetime) -> None:

@@ -12,14 +12,14 @@ import string
 import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement
 from sqlmodel import col, delete, func, or_, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from auth.committed_events import record_on_commit
-from auth.domain import users
+from auth.domain import instants, users
+from auth.recording import record
 from auth.tables import Token, User
 from common import errors, labels, outbox
 from common.db import now
@@ -30,9 +30,6 @@ from loupe.contract import ABILITIES
 
 SECRET_CHARACTERS = string.ascii_letters + string.digits
 TOKEN_FORMAT = re.compile(r"([1-9][0-9]{0,17})\|([A-Za-z0-9]{40})([0-9a-f]{8})")
-INSTANT_FORMAT = re.compile(  # RFC 3339
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 """`last_used_at` is written at most this often, so that most requests only read."""
 CONSOLE_IDLE = timedelta(hours=12)
@@ -57,7 +54,7 @@ def check_spec(name: str, abilities: Sequence[str], expires_at: str) -> TokenSpe
 
     Empty `abilities` mean all abilities. An empty `expires_at` means that the installation's default counts.
     """
-    instant = _parse_instant(expires_at)
+    instant = instants.parse(expires_at)
     users.raise_if_any(
         {
             "name": users.name_problems(name),
@@ -87,7 +84,7 @@ async def create_by_token(
         raise _unauthenticated()
     user = await lock_caller(session, principal)
     created = await create(session, user, spec, most=most, spared_id=principal.token_id)
-    record_on_commit(session, "token.created", user_id=user.id, token_id=created[0].id)
+    await record(session, "token.created", user_id=user.id, token_id=created[0].id)
     return created
 
 
@@ -99,7 +96,7 @@ async def create_by_login(
         labels.clean(labels.clean(device_name)[:MAX_NAME_LENGTH]) or "API token", ABILITIES, expires_at
     )
     created = await create(session, user, spec, most=most, signed_in_at=now())
-    record_on_commit(session, "sign_in.admitted", user_id=user.id, token_id=created[0].id)
+    await record(session, "sign_in.admitted", user_id=user.id, token_id=created[0].id)
     return created
 
 
@@ -223,7 +220,7 @@ async def _publish_revoked(
 ) -> None:
     ids = [token_id for token_id in token_ids if token_id]
     if ids:
-        record_on_commit(session, event, user_id=user_id, token_ids=ids[:LARGEST_LOGGED])
+        await record(session, event, user_id=user_id, token_ids=ids[:LARGEST_LOGGED])
     await outbox.publish(session, "auth.tokens_revoked", pb.TokensRevoked(user_id=user_id, token_ids=ids))
 
 
@@ -238,14 +235,6 @@ def require_all_abilities(abilities: Collection[str]) -> None:
     for ability in ABILITIES:
         if ability not in abilities:
             raise errors.refused(refusals.MISSING_ABILITY, ability=ability)
-
-
-def _parse_instant(text: str) -> datetime | None:
-    try:
-        is_instant = INSTANT_FORMAT.fullmatch(text)
-        return datetime.fromisoformat(text.upper()).astimezone(UTC) if is_instant else None
-    except (ValueError, OverflowError):  # the 30th of February, or the year 0 in UTC
-        return None
 
 
 def _ability_problems(abilities: Sequence[str]) -> list[str]:

@@ -12,8 +12,8 @@ from sqlmodel import col, delete, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import passwords
-from auth.committed_events import record_on_commit
 from auth.domain import mail_requests, reservations
+from auth.recording import record
 from auth.tables import User
 from common import errors, labels, outbox
 from common.db import now
@@ -100,7 +100,7 @@ async def register(
     await flush(session)
     if not is_verified:
         await mail_requests.request(session, user, "verify", email, per_day=mails_per_day)
-    record_on_commit(session, "account.created", user_id=user.id)
+    await record(session, "account.created", user_id=user.id)
     return user
 
 
@@ -109,7 +109,7 @@ async def request_reset_mail(session: AsyncSession, email: str, *, mails_per_day
     raise_if_any({"email": _email_problems(email)})
     if user := await find_by_email(session, email, lock_row=True):
         await mail_requests.request_if_due(session, user, "reset", user.email, per_day=mails_per_day)
-        record_on_commit(session, "password.reset_requested", user_id=user.id)
+        await record(session, "password.reset_requested", user_id=user.id)
 
 
 async def lock(session: AsyncSession, user_id: int) -> User | None:
@@ -181,7 +181,7 @@ async def mark_verified(session: AsyncSession, user: User) -> User:
     if user.email_verified_at is None:
         user.email_verified_at = now()
         await mark_changed(session, user)
-        record_on_commit(session, "address.verified", user_id=user.id)
+        await record(session, "address.verified", user_id=user.id)
     return user
 
 
@@ -190,7 +190,7 @@ async def remove(session: AsyncSession, user_id: int) -> None:
     removed = await session.exec(delete(User).where(col(User.id) == user_id).returning(col(User.id)))
     if removed.first():
         await outbox.publish(session, "auth.user_deleted", pb.UserDeleted(user_id=user_id))
-        record_on_commit(session, "account.deleted", user_id=user_id)
+        await record(session, "account.deleted", user_id=user_id)
 
 
 async def lock_if_unchanged(session: AsyncSession, earlier: User) -> User | None:

@@ -39,6 +39,11 @@ ADD_TO_COUNT = sa.text("""
     WHERE CAST(:limit AS bigint) IS NULL OR quota.used + excluded.used <= CAST(:limit AS bigint)
     RETURNING used, version
 """)
+LOCK_COUNT = sa.text("""
+    INSERT INTO quota (user_id, period_start, used, version) VALUES (:user_id, :period_start, 0, 0)
+    ON CONFLICT (user_id, period_start) DO UPDATE SET used = quota.used RETURNING used
+""")
+"""Returns the count, and makes other transactions that would change it wait."""
 SUBTRACT_FROM_COUNT = sa.text("""
     UPDATE quota SET used = used + :change, version = version + 1
     WHERE user_id = :user_id AND period_start = :period_start RETURNING used, version
@@ -117,14 +122,20 @@ async def reserve(
     api_request: bool,
     feature: str = "",
     expires_at: datetime,
-) -> tuple[Usage, Plan]:
+    as_many_as_fit: bool = False,
+) -> tuple[Usage, Plan, int]:
     """Reserve one place for each id, all or none. Ids that are already reserved change nothing.
+
+    With `as_many_as_fit`, reserve the first ones that the quota has room for, at least one. Return the count
+    of the month, the plan, and how many of the ids are reserved.
 
     Raise `PermissionDenied` if the plan does not allow the request or the quota would be exceeded.
     """
     subscription = await subscriptions.find(session, user_id)
     plan = subscriptions.plan_of(plans, subscription)
     connection = await session.connection()
+    if as_many_as_fit:
+        reservation_ids = await _that_fit(session, user_id, reservation_ids, plan.images_per_month)
     rows = {
         "ids": list(reservation_ids),
         "user_id": user_id,
@@ -133,13 +144,13 @@ async def reserve(
     }
     new = (await connection.execute(NEW_RESERVATIONS, rows)).scalars().all()
     if not new:
-        return await usage(session, user_id, plan), plan
+        return await usage(session, user_id, plan), plan, len(reservation_ids)
     features = [name for name in ("api_access" if api_request else "", feature) if name]
     _require_entitled(plan, is_active=subscriptions.is_active(subscription), features=features)
     counts = await _record(session, Reason.RESERVED, new, plan.images_per_month)
     if not counts:
         raise quota_metrics.count_refusal(refusals.QUOTA_EXCEEDED)
-    return counts[0], plan
+    return counts[0], plan, len(reservation_ids)
 
 
 async def capture(session: AsyncSession, reservation_ids: Collection[uuid.UUID]) -> None:
@@ -181,6 +192,24 @@ async def expire(session: AsyncSession) -> int:
         reservation.state = State.EXPIRED
     await _record(session, Reason.EXPIRED, [reservation.id for reservation in found])
     return len(found)
+
+
+async def _that_fit(
+    session: AsyncSession, user_id: int, reservation_ids: Sequence[uuid.UUID], limit: int | None
+) -> Sequence[uuid.UUID]:
+    """Return the first of these ids that the month has room for, at least one, with those that have a place.
+
+    Until the end of the transaction nobody else changes the count.
+    """
+    if limit is None:
+        return reservation_ids
+    month = {"user_id": user_id, "period_start": period_of(now())}
+    connection = await session.connection()
+    used = (await connection.execute(LOCK_COUNT, month)).scalar_one()
+    known = await session.exec(
+        select(sa.func.count()).select_from(Reservation).where(col(Reservation.id).in_(reservation_ids))
+    )
+    return reservation_ids[: max(1, known.one() + max(0, limit - used))]
 
 
 def _require_entitled(plan: Plan, *, is_active: bool, features: Collection[str]) -> None:

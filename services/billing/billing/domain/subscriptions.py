@@ -17,6 +17,7 @@ from sqlmodel import col, delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from billing.plans import Plan, Plans
+from billing.recording import record
 from billing.tables import Subscription
 from common import errors, log, outbox
 from common.db import now
@@ -70,6 +71,7 @@ async def set_plan(
         raise errors.InvalidArgument(message, reason="free_plan")
     else:
         await remove(session, user_id)
+    await record(session, "plan.changed", user_id=user_id, plan=slug, ends_at=ends_at)
     await _publish_change(session, user_id)
 
 
@@ -99,6 +101,8 @@ async def set_quota(
     )
     if not changed.rowcount:
         raise errors.FailedPrecondition(f"user {user_id} has no subscription", reason="no_subscription")
+    quota = "unlimited" if is_unlimited else "plan" if images_per_month is None else images_per_month
+    await record(session, "quota.changed", user_id=user_id, images_per_month=quota)
     await _publish_change(session, user_id)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from common import timestamps
 from gateway.admin.connection import Connection
+from loupe.audit.v1.audit_pb2 import Entry
 from loupe.auth.v1 import auth_pb2, auth_pb2_grpc
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2, images_pb2_grpc
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 MOST_DEAD_MESSAGES = 1000
 LARGEST_PAGE = 500
 """Largest number of users in a page of auth, and in one request to billing."""
+AUDIT_PAGE = 1000
+"""Largest number of entries in a page of the audit."""
 PAGE_SECONDS = 60.0
 """Time for a page of some hundred images. The images service looks each of them up in the object store."""
 
@@ -66,6 +69,33 @@ class Operator:
             user_id=await self._user_id(email), without_notice=no_notice
         )
         return await self._auth.ResetSecondFactor(request)
+
+    async def read_audit(
+        self,
+        user_id: int,
+        *,
+        event: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> AsyncIterator[Sequence[Entry]]:
+        """Yield pages of the audit, together at most `limit` entries. `user_id` is 0 for all users."""
+        request = auth_pb2.ListAuditRequest(
+            user_id=user_id,
+            event=event or "",
+            since=timestamps.to_proto(since),
+            until=timestamps.to_proto(until),
+            newest_first=newest_first,
+        )
+        while limit is None or limit > 0:
+            request.limit = AUDIT_PAGE if limit is None else min(AUDIT_PAGE, limit)
+            page = await self._auth.ListAudit(request)
+            yield page.entries
+            if not page.HasField("next_after"):
+                break
+            request.after.CopyFrom(page.next_after)
+            limit = None if limit is None else limit - len(page.entries)
 
     async def rotate_keys(self) -> auth_pb2.RotateKeysResponse:
         return await self._auth.RotateKeys(auth_pb2.RotateKeysRequest())

@@ -8,12 +8,24 @@ from importlib import metadata
 from typing import Any
 
 from common import errors
-from gateway.admin import arguments, dead, failures, keys, objects, outcomes, plans, quotas, users, webhooks
+from gateway.admin import (
+    arguments,
+    audit,
+    dead,
+    failures,
+    keys,
+    objects,
+    outcomes,
+    plans,
+    quotas,
+    users,
+    webhooks,
+)
 from gateway.admin.calls import Operator
 from gateway.admin.connection import read_settings
 from gateway.admin.failures import CommandFailed, UsageError
 
-NOUNS = (users, plans, quotas, dead, webhooks, objects, outcomes, keys)
+NOUNS = (users, plans, quotas, audit, dead, webhooks, objects, outcomes, keys)
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C stopped."""
 EPILOG = """example:

@@ -20,6 +20,7 @@ class Line(BaseModel):
     id: int
     file: str | None
     """The name of the result in the archive. None without a result."""
+    reference: str | None
     original_filename: str
     status: str
     error_code: str | None
@@ -41,6 +42,7 @@ def lines(images: Iterable[pb.Image], names: dict[int, str]) -> Iterator[Line]:
         yield Line(
             id=image.id,
             file=names.get(image.id),
+            reference=image.reference,
             original_filename=image.original_filename,
             status=image.status,
             error_code=image.error.code if image.error else None,

@@ -52,15 +52,17 @@ async def parse_options(
     return {name: value for name, value in values.items() if value is not None}, near_misses
 
 
-async def read(request: Request, list_fields: tuple[str, ...] = ()) -> list[tuple[str, object]]:
-    """Return the fields of the body, in their order."""
+async def read(
+    request: Request, list_fields: tuple[str, ...] = (), *, largest: int = LARGEST_BODY_BYTES
+) -> list[tuple[str, object]]:
+    """Return the fields of the body, in their order. It may have `largest` bytes."""
     check_encoding(request)
     media_type, _ = parse_options_header(request.headers.get("content-type", ""))
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > LARGEST_BODY_BYTES:
-            raise errors.refused(BODY_TOO_LARGE, limit=f"{LARGEST_BODY_BYTES} bytes")
+        if len(body) > largest:
+            raise errors.refused(BODY_TOO_LARGE, limit=f"{largest} bytes")
     try:
         if media_type == "application/x-www-form-urlencoded":
             return _from_form(body.decode(), list_fields)

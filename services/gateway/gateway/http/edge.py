@@ -27,6 +27,8 @@ PREFLIGHT_HEADERS = {
     "Vary": "Access-Control-Request-Headers",
 }
 
+LONGEST_USER_AGENT = 255
+"""So many characters of the User-Agent go to services."""
 METHOD_LABELS = {*METHODS, "OPTIONS"}
 """Other methods share the label `other`, so that clients cannot create any number of time series."""
 
@@ -74,6 +76,7 @@ class Edge:
         state["is_head"] = scope["method"] == "HEAD"  # routes see GET
         trace.request_id.set(request_id)
         trace.client_address.set(self._client_address(Request(scope)))
+        trace.user_agent.set(_user_agent_of(request_headers))
         if b"origin" in request_headers and _allows_other_origins(scope["path"]):
             state["headers"].update(CORS_HEADERS)
         method, started_at = scope["method"], time.perf_counter()
@@ -157,6 +160,12 @@ def _describe_span(span: Span, method: str, route: str, status: int) -> None:
     )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         trace.fail(span, str(status))
+
+
+def _user_agent_of(request_headers: dict[bytes, bytes]) -> str:
+    """Return what the client says that it is, as headers between services may hold it."""
+    text = request_headers.get(b"user-agent", b"").decode("latin-1")[:LONGEST_USER_AGENT]
+    return "".join(character if " " <= character <= "~" else "?" for character in text).strip()
 
 
 def _allows_other_origins(path: str) -> bool:

@@ -41,10 +41,11 @@ class Warnings:
         else:
             self.listed.append({"field": shown(name), "message": text.replace("{name}", shown(name))})
 
-    def add_unknown(self, name: str, known: Collection[str]) -> None:
+    def add_unknown(self, name: str, known: Collection[str], within: str = "") -> None:
+        """Add a warning for a field that is not known. `within` is in front of its name in the answer."""
         near = suggestion(name, known) if len(self.listed) < MOST_WARNINGS else None
         end = f": did you mean `{near}`?" if near else "."
-        self.add(name, f"The {{name}} field is unknown and was ignored{end}")
+        self.add(within + name, f"The {{name}} field is unknown and was ignored{end}")
 
     def add_fields(
         self, sent: Sequence[tuple[str, object]], known: Collection[str], lists: Collection[str] = ()

@@ -8,12 +8,15 @@ from typing import Any
 from gateway.openapi import examples, webhook_texts
 from gateway.openapi.schema_parts import a_field
 from loupe import refusals
+from loupe.contract import MOST_MANIFEST_ITEMS
 
 Json = dict[str, Any]
 IMAGE: Json = examples.IMAGE
 DAY, LATER = examples.DAY, examples.LATER
 QUEUE_POSITION = "1 for the image that starts next; null once it has started."
 ESTIMATED_SECONDS = "Seconds until the result; null after the end, or while nothing is known yet."
+
+COUNT = {"minimum": 0, "maximum": MOST_MANIFEST_ITEMS}
 
 
 def _instant(description: str, example: Any) -> Json:
@@ -53,11 +56,16 @@ FIELDS: Json = {
     "Image.batch_id": a_field("The id of the image's batch; null if it is in none.", None),
     "batch_id": a_field("The id of the image's batch.", 7),
     "original_filename": a_field("The name of the uploaded file.", "photo.jpg"),
-    "original_path": a_field("The key of the original in the object store.", "images/originals/abc123.jpg"),
+    "original_path": a_field(
+        "The key of the original in the object store; empty until its file was fetched.",
+        "images/originals/abc123.jpg",
+    ),
     "upscaled_path": a_field(
         "The key of the result in the object store; null without a result.", "images/upscaled/abc123.jpg"
     ),
-    "original_size": a_field("The size of the original in bytes.", 2097152, minimum=1),
+    "original_size": a_field(
+        "The size of the original in bytes; 0 until its file was fetched.", 2097152, minimum=0
+    ),
     "upscaled_size": a_field("The size of the result in bytes; null without a result.", 8194304, minimum=1),
     "original_size_human": a_field("The size of the original, for a person.", "2 MB"),
     "upscaled_size_human": a_field("The size of the result, for a person; null without a result.", "7.81 MB"),
@@ -96,6 +104,26 @@ FIELDS: Json = {
         "A link that shows the original. It needs no token, and works for an hour. It is new in each answer.",
         IMAGE["original_url"],
     ),
+    "previews": a_field(
+        "Small pictures for lists. Null until completed, and if there are none.", IMAGE["previews"]
+    ),
+    "Previews.original_url": _address(
+        "A link to the original as a WebP of at most 512 pixels a side. It works as long as `download_url`.",
+        IMAGE["previews"]["original_url"],
+    ),
+    "Previews.result_url": _address("The same of the result.", IMAGE["previews"]["result_url"]),
+    "pyramids": {"description": "Which of the two pictures `getPyramid` has."},
+    "Pyramid.url": _address("A link to the file with all tiles.", examples.PYRAMID["url"]),
+    "Pyramid.expires_at": _instant("Until when the link works.", examples.PYRAMID["expires_at"]),
+    "tile_size": a_field("The side of a tile in pixels. Those at the end may be smaller.", 512, minimum=1),
+    "levels": {"description": "Full size first. Each level halves the one before, and the last is one tile."},
+    "columns": a_field("The number of tiles side by side.", 2, minimum=1),
+    "rows": a_field("The number of rows of tiles.", 1, minimum=1),
+    "tiles": {"description": "The tiles, row by row."},
+    "Tile.offset": a_field("Where the tile begins in the file.", 44, minimum=0),
+    "Tile.bytes": a_field("The length of the tile.", 30200, minimum=1),
+    "Level.width": a_field("The width of the picture at this level, in pixels.", 1000, minimum=1),
+    "Level.height": a_field("The height of the picture at this level, in pixels.", 500, minimum=1),
     "Image.expires_at": _instant(
         "When the image is deleted by itself; null before its end, and if it is kept.", None
     ),
@@ -113,6 +141,9 @@ FIELDS: Json = {
     "estimated_seconds": a_field(ESTIMATED_SECONDS, None, minimum=1),
     "AcceptedImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
     "AcceptedBatchImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
+    "reference": a_field("Your own name for the item of a manifest; null if it has none.", None),
+    "Batch.stage": a_field("What happens now.", "done"),
+    "AcceptedBatch.stage": a_field("What happens now.", "queued"),
     "webhook_url": _address("The address that gets the end; null if the upload named none.", None),
     "warnings": {"description": "What the result lacks of the original, such as pages that were left out."},
     "ImageWarning.field": a_field("The field of the upload that it is about.", "image"),
@@ -123,7 +154,7 @@ FIELDS: Json = {
     "EarlierFailure.message": a_field("The reason, for a person.", examples.EARLIER_ERROR["message"]),
     "Failure.code": a_field(
         "The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`, "
-        "`object_lost`, or one that a later version adds.",
+        "`object_lost`, `fetch_failed`, `item_refused`, or one that a later version adds.",
         "undecodable",
     ),
     "Failure.message": a_field("The reason, for a person.", "The file is damaged and could not be decoded."),
@@ -175,15 +206,16 @@ FIELDS: Json = {
     "AcceptedBatch.id": a_field("The id of the batch, for all later requests.", 7),
     "Batch.name": a_field("The label of the batch; null if it has none.", "Product photos"),
     "AcceptedBatch.name": a_field("The label of the batch; null if it has none.", "Product photos"),
-    "total_images": a_field("The number of uploaded images.", 3, minimum=1, maximum=20),
-    "completed_images": a_field("The number of images with a result.", 3, minimum=0, maximum=20),
-    "AcceptedBatch.completed_images": a_field(
-        "The number of images with a result.", 0, minimum=0, maximum=20
-    ),
-    "failed_images": a_field("The number of images that failed.", 0, minimum=0, maximum=20),
+    "total_images": a_field("The number of images.", 3, minimum=1, maximum=MOST_MANIFEST_ITEMS),
+    "completed_images": a_field("The number of images with a result.", 3, **COUNT),
+    "AcceptedBatch.completed_images": a_field("The number of images with a result.", 0, **COUNT),
+    "failed_images": a_field("The number of images that failed.", 0, **COUNT),
     "Batch.progress": a_field("How many images have ended, in percent.", 100, minimum=0, maximum=100),
     "AcceptedBatch.progress": a_field("How many images have ended, in percent.", 0, minimum=0, maximum=100),
-    "images": {"description": "The images of the batch, in the order of the upload."},
+    "images": {
+        "description": "The first images of the batch, in the order of the upload: up to 100, or 20 in a "
+        "list."
+    },
     "completed_at": _instant("When the last image ended; null until then.", LATER),
     "AcceptedBatch.completed_at": _instant("When the last image ended; null until then.", None),
     # accounts and tokens
@@ -240,6 +272,20 @@ FIELDS: Json = {
     "percentage": a_field("How much of the quota is used, in percent; 0 if there is none.", 42.0, minimum=0),
     "period_start": _instant("When this month began, in UTC.", "2026-02-01T00:00:00.000000Z"),
     "resets_at": _instant("When the next month begins, in UTC.", "2026-03-01T00:00:00.000000Z"),
+    # the audit
+    "AuditEntry.id": a_field("The id of the entry.", examples.AUDIT_ENTRY["id"]),
+    "AuditEntry.event": {"description": "The name of the event. Names never change their meaning."},
+    "AuditEntry.description": a_field("What happened, for a person.", examples.AUDIT_ENTRY["description"]),
+    "actor": {"description": "Who caused it."},
+    "client_address": a_field(
+        "The network address of the client, of IPv6 the network; null if it is not known.", "192.0.2.1"
+    ),
+    "user_agent": a_field("What the client said that it is; null if it said nothing.", "curl/8.5.0"),
+    "AuditEntry.request_id": a_field(
+        "The `X-Request-Id` of the request; null if there was none.", examples.AUDIT_ENTRY["request_id"]
+    ),
+    "details": a_field("Ids and values that belong to the event, by name.", {"token_id": "3"}),
+    "occurred_at": _instant("When it happened.", "2026-02-15T12:00:00.000000Z"),
     "by": {"description": "What each entry sums up."},
     "entries": {"description": "One for each day or month, oldest first, also for those without images."},
     "start": a_field("The day, or the first day of the month, in UTC.", "2026-02-01", format="date"),

@@ -45,7 +45,7 @@ TOKEN_SCHEME: Json = {
 }
 FILE_EXAMPLES = {
     "application/zip": "PK…",
-    "text/csv": "id,file,original_filename,status\r\n101,photo1.jpg,photo1.jpg,completed\r\n",
+    "text/csv": "id,file,reference,original_filename,status\r\n101,photo1.jpg,,photo1.jpg,completed\r\n",
 }
 """Examples of files, by their media type."""
 EXAMPLE_FIELD = "status"
@@ -133,8 +133,10 @@ def _complete(
 
 def _request_body(body: Body, named: Json) -> Json:
     """Return the description of a body, and add its schema to those in `named`."""
-    given = refer_to_choices(schemas.simplify(body.schema), named)
-    schema = named[body.name] = schemas.body_schema(body.name, given, body.media_type)
+    for name, given in {**body.parts, body.name: body.schema}.items():
+        with_choices = refer_to_choices(schemas.simplify(given), named)
+        named[name] = schemas.body_schema(name, with_choices, body.media_type)
+    schema = named[body.name]
     content: Json = {"schema": {"$ref": REFERENCE + body.name}}
     if body.example:
         content["example"] = body.example

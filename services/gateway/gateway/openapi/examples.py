@@ -43,6 +43,7 @@ def accepted(number: int, name: str, **more: Any) -> dict[str, Any]:
         "queue_position": 3,
         "estimated_seconds": 9,
         "warnings": [],
+        "reference": None,
     }
 
 
@@ -86,8 +87,14 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "warnings": [],
         "earlier_errors": [],
         "original_url": "https://files.example.com/images/originals/abc123.jpg?X-Amz-Signature=9e1d",
+        "previews": {
+            "original_url": "https://files.example.com/images/previews/abc123.original.webp?X-Amz-Signature=1b77",
+            "result_url": "https://files.example.com/images/previews/abc123.result.webp?X-Amz-Signature=c04e",
+            "pyramids": [],
+        },
         "webhook_url": None,
         "expires_at": None,
+        "reference": None,
     }
 
 
@@ -104,7 +111,7 @@ def retried(image: dict[str, Any]) -> dict[str, Any]:
     """Return the image as it is once it was retried."""
     result = (
         "upscaled_path", "upscaled_size", "upscaled_size_human", "upscaled_dimensions", "processing_time",
-        "upscaled_dimensions_formatted", "download_url", "queue_time", "download_expires_at",
+        "upscaled_dimensions_formatted", "download_url", "queue_time", "download_expires_at", "previews",
     )  # fmt: skip
     no_model = {"asked": "auto", "used": None, "reason": None, "message": None, "precision": None}
     return {
@@ -136,6 +143,7 @@ def _batch(status: str, images: list[dict[str, Any]], done: int, ended_at: str |
         "target_width": None,
         "target_height": None,
         "webhook_url": None,
+        "stage": "done" if ended_at else "queued" if status == "pending" else "working",
     }
 
 
@@ -195,6 +203,17 @@ USAGE = {
 USAGE_HISTORY = {
     "by": "day",
     "entries": [{"start": "2026-02-01", "accepted": 12, "completed": 10, "returned": 1, "used": 11}],
+}
+AUDIT_ENTRY = {
+    "id": "3f0f4f6e-6f0c-4d0b-9f5e-0a6f3b1c2d4e",
+    "event": "sign_in.admitted",
+    "description": "a user logged in",
+    "actor": "user",
+    "client_address": "192.0.2.1",
+    "user_agent": "curl/8.5.0",
+    "request_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "details": {"token_id": "3"},
+    "occurred_at": "2026-02-15T12:00:00.000000Z",
 }
 STARTER = {
     "name": "Starter",
@@ -259,4 +278,25 @@ DOWNLOAD = {
     "download_url": IMAGE["download_url"],
     "filename": "photo.jpg",
     "expires_at": IMAGE["download_expires_at"],
+}
+PYRAMID = {
+    "url": "https://files.example.com/images/previews/abc123.result.pyramid?X-Amz-Signature=77d2",
+    "expires_at": IMAGE["download_expires_at"],
+    "tile_size": 512,
+    "levels": [
+        {
+            "width": 1000,
+            "height": 500,
+            "columns": 2,
+            "rows": 1,
+            "tiles": [{"offset": 44, "bytes": 30200}, {"offset": 30244, "bytes": 28100}],
+        },
+        {
+            "width": 500,
+            "height": 250,
+            "columns": 1,
+            "rows": 1,
+            "tiles": [{"offset": 58344, "bytes": 15900}],
+        },
+    ],
 }

@@ -1,7 +1,7 @@
 """The description of one operation of the API. It stands above its route."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
@@ -33,6 +33,8 @@ class Body:
     media_type: str
     schema: Json
     example: Json | None = None
+    parts: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """The schemas of the objects in it, by the names that the body's schema refers to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.openapi import webhook_texts
 from gateway.openapi.schema_parts import a_field
 from imagefile.formats import CHOICES
-from loupe.contract import ABILITIES, LARGEST_UPLOAD_BYTES, MOST_BATCH_IMAGES
+from loupe.contract import ABILITIES, LARGEST_UPLOAD_BYTES, MOST_BATCH_IMAGES, MOST_MANIFEST_ITEMS
 from rest.values import format_size
 
 Json = dict[str, Any]
@@ -16,6 +16,7 @@ EXAMPLE_MAIL = "jane@example.com"
 EXAMPLE_PASSWORD = "A-good-one-1"  # noqa: S105  an example
 BODIES: Json = {
     "AddressToRestore": "The token of the notice of another address.",
+    "BatchManifest": "Links and direct uploads, which Loupe fetches later, and the options for all of them.",
     "BatchUpload": "The files of a batch, and the options for all of them.",
     "Code": "A code of the second factor.",
     "Credentials": "Address and password of a user.",
@@ -24,6 +25,7 @@ BODIES: Json = {
     "ForgottenPassword": "Whose password was forgotten.",
     "ImageLink": "A link to one file, or the id of a stored one, and its options.",
     "ImageUpload": "One file, and its options.",
+    "ManifestItem": "One file, and the options that it has for itself.",
     "NewPassword": "A new password, and the token of the mail.",
     "PasswordChange": "A new password, and the present one.",
     "Proof": "What proves that the token is in the right hands. Empty if it comes from a recent login.",
@@ -97,6 +99,21 @@ FIELDS: Json = {
         f"The images: up to {MOST_BATCH_IMAGES} files of at most {LARGEST_FILE} each.",
         ["photo1.jpg", "photo2.jpg"],
     ),
+    "items": a_field(
+        f"The items: 1 to {MOST_MANIFEST_ITEMS:,} objects.",
+        [{"image_url": "https://example.com/cats/tom.jpg", "reference": "cats/tom.jpg"}],
+    ),
+    "reference": a_field(
+        "Your own name for the item, which answers, events and reports tell back. "
+        "Archives take it for the name of the result, with its folders.",
+        "cats/tom.jpg",
+    ),
+    "on_error": a_field(
+        "`reject`: if one item is refused, nothing is accepted. "
+        "`skip`: it becomes a failed image, which takes no place in the quota.",
+        "reject",
+    ),
+    "BatchManifest.name": a_field("A label for the batch.", "Product photos"),
     "BatchUpload.name": a_field("A label for the batch.", "Product photos"),
     "scale_factor": a_field("2, 3 or 4. Not together with `target_width` or `target_height`.", 2),
     "target_width": a_field(f"Exact width in pixels; {OTHER_SIDE}", 3000),
@@ -146,11 +163,21 @@ PARAMETERS: Json = {
     "signed": {"description": "The signed text in the link of the mail.", "example": "eyJhbGciOi…"},
     "page": {"description": "The number of the page. A page past the end is empty.", "example": 1},
     "per_page": {"description": "The largest number of items on a page.", "example": 15},
+    "of": {"description": "Which picture. By default the result.", "example": "result"},
     "by": {"description": "What each entry sums up. By default a day.", "example": "day"},
     "from": {"description": "The first day, or a day of the first month.", "example": "2026-02-01"},
     "to": {
         "description": "The last day, or a day of the last month. By default today.",
         "example": "2026-02-28",
+    },
+    "listAudit.event": {"description": "Only events with this name.", "example": "sign_in.refused"},
+    "listAudit.from": {
+        "description": "Only what happened from this instant or day on, in UTC.",
+        "example": "2026-02-01",
+    },
+    "listAudit.to": {
+        "description": "Only what happened before this instant, or up to the end of this day.",
+        "example": "2026-02-28T12:00:00Z",
     },
     "wait": {
         "description": "Answer when the image or batch has ended, but after so many seconds in any case.",

@@ -164,7 +164,8 @@ async def _images_of(caller: Caller, batch_id: int) -> list[pb.Image]:
 def _names_of_results(images: list[pb.Image]) -> dict[int, str]:
     """Return the names of the results in the archive, by the image's id."""
     completed = [image for image in images if image.status == pb.STATUS_COMPLETED]
-    unique = names.unique_names([image.result_filename for image in completed], taken=[report.NAME])
+    wanted = [names.name_of_result(image.reference, image.result_filename) for image in completed]
+    unique = names.unique_names(wanted, taken=[report.NAME])
     return dict(zip((image.id for image in completed), unique, strict=True))
 
 

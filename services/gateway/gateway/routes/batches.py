@@ -10,7 +10,7 @@ from gateway.http.envelope import Envelope, Message, Page, parse_id
 from gateway.identity.route_access import BatchDeleter, BatchPoller, BatchReader, BatchWriter
 from gateway.openapi import examples
 from gateway.openapi.operation import Links, Operation, multipart_body
-from gateway.routes import submissions, uploads, waits
+from gateway.routes import links, manifests, submissions, uploads, waits
 from gateway.routes.paging import PAGES_DESCRIPTION, Paging, parse_status
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
@@ -34,9 +34,14 @@ CREATE_BATCH = Operation(
     id="createBatch",
     summary="Upscale several images",
     message="Batch created and images queued for processing",
-    description="If one file is refused, or the quota is too small for all, no image is accepted.",
+    description=(
+        "If one file is refused, or the quota is too small for all, no image is accepted. "
+        "The files are in a form, or the items of a JSON body name links or direct uploads, which Loupe "
+        "fetches later."
+    ),
     example_data=examples.PENDING_BATCH,
     body=multipart_body("BatchUpload", uploads.BATCH_FIELDS, "images[]"),
+    other_body=manifests.BODY,
     refusals=(*uploads.REFUSALS, refusals.TOO_MANY_WAITS),
     waits_for="getBatch",
     links=Links(("getBatch", "deleteBatch"), "batch_id"),
@@ -57,7 +62,8 @@ async def create_batch(
     prefer: waits.Prefer = None,
 ) -> Envelope[Batch[AcceptedBatchImage]] | JSONResponse:
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
-        response = await uploads.send_batch(request, caller)
+        send = manifests.send_manifest if links.is_link(request) else uploads.send_batch
+        response = await send(request, caller)
         uploads.warn_of_unused_options(request, response.batch.images)
         uploads.warn_of_images(request, response.batch.images, in_batch=True)
         if batch := await wait.until_new_one_ended(waits.BATCH, response.batch.id):
@@ -95,7 +101,9 @@ GET_BATCH = Operation(
     id="getBatch",
     summary="Get a batch",
     message="Batch retrieved successfully",
-    description="Includes all images of the batch. Poll this until `completed_at` is set, or let it wait.",
+    description=(
+        "Includes the first 100 images of the batch. Poll this until `completed_at` is set, or let it wait."
+    ),
     example_data=examples.COMPLETED_BATCH,
     refusals=waits.REFUSALS,
 )

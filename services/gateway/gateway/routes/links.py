@@ -4,7 +4,7 @@ Outbound fetches the file, and it goes into the same call as an uploaded one. Im
 So wrong options, and repeats of an earlier request, are answered whatever becomes of the fetch.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -106,7 +106,7 @@ async def _read(request: Request) -> Link:
     """Read the body. Raise `InvalidArgument` with every field at fault."""
     sent = await bodies.read(request)
     warnings_of(request).add_fields(sent, FIELDS)
-    texts, problems = _to_texts(dict(sent))
+    texts, problems = to_texts(dict(sent), tuple(FIELDS))
     near_misses = near_misses_of(dict(sent), tuple(FIELDS))
     url, upload_id = texts.pop(FIELD, ""), texts.pop(UPLOAD_ID, "")
     if url and upload_id:
@@ -128,12 +128,14 @@ async def _read(request: Request) -> Link:
     return Link(url, upload_id, pb.UpscaleRequest.Options(near_misses=of_options, **texts))
 
 
-def _to_texts(sent: dict[str, object]) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return the known fields as the texts that a form would have, and what is wrong with others."""
+def to_texts(
+    sent: Mapping[str, object], names: Collection[str]
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the fields with these names as the texts that a form would have, and what is wrong."""
     texts: dict[str, str] = {}
     problems: dict[str, list[str]] = {}
     for name, value in sent.items():
-        if name not in FIELDS or value is None:
+        if name not in names or value is None:
             continue
         text = _to_text(value)
         if text is None or (name not in OPTIONS and not isinstance(value, str)):

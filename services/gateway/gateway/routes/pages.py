@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
 
 from common import errors
-from gateway.backend import BackendDep
+from gateway.backend import Backend, BackendDep
 from gateway.http import error_answers
 from gateway.http.pages import Page
 from gateway.identity.access import limit_by_address
@@ -33,8 +33,8 @@ async def start_page() -> HTMLResponse:
 
 
 @router.get("/reset-password")
-async def reset_password_page() -> HTMLResponse:
-    return RESET_PASSWORD.answer()
+async def reset_password_page(backend: BackendDep) -> HTMLResponse:
+    return RESET_PASSWORD.answer(console=_hidden_without_console(backend))
 
 
 @router.get("/restore-address")
@@ -48,7 +48,13 @@ async def verify_email_page(request: Request, signed: str, backend: BackendDep) 
         is_verified = await verify_address(request, backend, signed, keep_address=True)
     except errors.ServiceError as error:
         return _page_of_failure(error_answers.answer(request, error), error)
-    return (VERIFIED if is_verified else CONFIRM_ADDRESS).answer()
+    page = VERIFIED if is_verified else CONFIRM_ADDRESS
+    return page.answer(console=_hidden_without_console(backend))
+
+
+def _hidden_without_console(backend: Backend) -> str:
+    """Return the attribute that hides links to the console where there is none."""
+    return "" if backend.console else "hidden"
 
 
 def _page_of_failure(refusal: Response, error: errors.ServiceError) -> Response:

@@ -61,7 +61,7 @@ async def retry_image(
         retry = pb.RetryImageRequest(id=image_id, api_request=api_request)
         metadata = submissions.metadata_of(request, caller)
         response = await caller.images.RetryImage(retry, metadata=metadata)
-        submissions.describe_retry(request, caller, response)
+        submissions.describe_usage(request, caller, response)
         if image := await wait.until_new_one_ended(waits.IMAGE, image_id):
             return JSONResponse(GET_IMAGE.answer(to_image(image)).model_dump(mode="json"))
     if not response.replayed:  # its estimate is old
@@ -103,7 +103,7 @@ async def retry_batch(
         retry = pb.RetryBatchRequest(id=batch_id, api_request=not caller.is_console_session)
         metadata = submissions.metadata_of(request, caller)
         response = await caller.images.RetryBatch(retry, timeout=SECONDS, metadata=metadata)
-        submissions.describe_retry(request, caller, response)
+        submissions.describe_usage(request, caller, response)
         if batch := await wait.until_new_one_ended(waits.BATCH, batch_id):
             ended = GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))
             return JSONResponse(ended.model_dump(mode="json"))

@@ -23,6 +23,7 @@ REFUSALS = (
 Replayable = (
     pb.UpscaleResponse
     | pb.CreateBatchResponse
+    | pb.CreateManifestResponse
     | pb.RetryImageResponse
     | pb.RetryBatchResponse
     | pb.CreateUploadResponse
@@ -58,11 +59,13 @@ def describe_replay(request: Request, response: Replayable) -> bool:
     return response.replayed
 
 
-def describe_retry(
-    request: Request, caller: Caller, response: pb.RetryImageResponse | pb.RetryBatchResponse
+def describe_usage(
+    request: Request,
+    caller: Caller,
+    response: pb.RetryImageResponse | pb.RetryBatchResponse | pb.CreateManifestResponse,
 ) -> None:
-    """Add the same headers to the answer of a retry."""
-    if not describe_replay(request, response):
+    """Add the same headers to an answer whose usage is absent if nothing was reserved."""
+    if not describe_replay(request, response) and response.HasField("usage"):
         apply_usage(request, caller, response.usage)
 
 

@@ -128,7 +128,8 @@ class Wait:
         ends_at = clock() + self._seconds
         woken_by = hub.waiting((kind.name, object_id))
         with woken_by as woken, _noticing_the_end_of(self._request, woken) as is_gone:
-            found = await kind.read(object_id, self._caller)
+            async with hub.reads:
+                found = await kind.read(object_id, self._caller)
             while not kind.has_ended(found) and not hub.is_draining and not is_gone() and clock() < ends_at:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(ends_at):

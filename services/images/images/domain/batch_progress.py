@@ -3,6 +3,8 @@
 A cancelled batch stays cancelled until one of its images is retried.
 """
 
+from collections.abc import Sequence
+
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common.db import now
@@ -24,6 +26,7 @@ async def record_end(session: AsyncSession, image: Image, *, is_completed: bool)
         return
     batch.completed_images += is_completed
     batch.failed_images += not is_completed
+    batch.fetching_images -= not image.has_file
     if batch.status == BatchStatus.CANCELLED:
         return
     batch.status = _status_from_counts(batch)
@@ -39,9 +42,25 @@ async def uncount_completed(session: AsyncSession, image: Image) -> None:
         batch.completed_images -= 1
 
 
-def reopen(batch: Batch, count: int) -> None:
-    """Take so many failed images out of the count, because they are retried. The batch has not ended."""
-    batch.failed_images -= count
+async def record_file(session: AsyncSession, image: Image) -> None:
+    """Count that the file of this image is there."""
+    batch = await _batch_of(session, image)
+    if batch:
+        batch.fetching_images -= 1
+        batch.updated_at = now()
+
+
+def record_refused(batch: Batch, count: int) -> None:
+    """Count images of a new batch that failed at once. If they are all, the batch has ended."""
+    batch.failed_images += count
+    if batch.failed_images == batch.total_images:
+        batch.status, batch.completed_at = BatchStatus.FAILED, batch.updated_at
+
+
+def reopen(batch: Batch, images: Sequence[Image]) -> None:
+    """Take failed images out of the count, because they are retried. The batch has not ended."""
+    batch.failed_images -= len(images)
+    batch.fetching_images += sum(not image.has_file for image in images)
     batch.status = BatchStatus.PROCESSING
     batch.completed_at = None
     batch.updated_at = now()

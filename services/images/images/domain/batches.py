@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 
+import sqlalchemy as sa
 from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
 from common.db import now
-from images.domain import expiry, jobs
+from images.domain import expiry, fetches, jobs
 from images.domain.pages import first_row
+from images.recording import record
 from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Image, Status
 from loupe import refusals
 
+MOST_SHOWN, MOST_SHOWN_IN_LISTS = 100, 20
+"""So many images of a batch are shown with it. A page of its images shows more."""
 BatchWithImages = tuple[Batch, list[Image]]
 """A batch and its images in the order of their upload."""
 
@@ -20,9 +24,16 @@ BatchWithImages = tuple[Batch, list[Image]]
 async def get(
     session: AsyncSession, user_id: int, batch_id: int, *, with_images: bool = True
 ) -> BatchWithImages:
-    """Return the user's batch. Raise `NotFound` if there is none."""
+    """Return the user's batch, with its first 100 images. Raise `NotFound` if there is none."""
     batch = await _batch_of_user(session, user_id, batch_id)
-    return batch, (await _images_of(session, [batch]))[batch_id] if with_images else []
+    return batch, (await _images_of(session, [batch], MOST_SHOWN))[batch_id] if with_images else []
+
+
+async def all_images(session: AsyncSession, user_id: int, batch_id: int) -> Sequence[Image]:
+    """Return all images of the user's batch. Raise `NotFound` if there is none."""
+    await _batch_of_user(session, user_id, batch_id)
+    conditions = (col(Image.batch_id) == batch_id, expiry.is_kept())
+    return (await session.exec(select(Image).where(*conditions).order_by(col(Image.id)))).all()
 
 
 async def page(
@@ -30,6 +41,7 @@ async def page(
 ) -> tuple[list[BatchWithImages], int]:
     """Return one page, newest first and counted from 1, and the number of batches on all pages.
 
+    Each batch has its first 20 images.
     Batches are counted and skipped one by one, unlike images (`pages`), because there are far fewer of them.
     """
     offset = first_row(number, size)
@@ -37,7 +49,7 @@ async def page(
     total = (await session.exec(select(func.count()).select_from(Batch).where(*conditions))).one()
     newest = select(Batch).where(*conditions).order_by(col(Batch.id).desc())
     batches = (await session.exec(newest.limit(size).offset(offset))).all()
-    images = await _images_of(session, batches)
+    images = await _images_of(session, batches, MOST_SHOWN_IN_LISTS)
     return [(batch, images[batch.id or 0]) for batch in batches], total
 
 
@@ -71,17 +83,21 @@ async def cancel_or_delete(session: AsyncSession, user_id: int, batch_id: int, r
     for image in images:
         if image.status in UNFINISHED:
             await jobs.cancel(session, image)
+    await fetches.forget(session, [image.id or 0 for image in images if not image.has_file])
     if is_unfinished:
         batch.status = BatchStatus.CANCELLED
         batch.completed_at = batch.updated_at = now()
     else:
         await _remove(session, batch, images)
     await session.flush()
+    name = "batch.cancelled" if is_unfinished else "batch.deleted"
+    await record(session, name, user_id=user_id, batch_id=batch_id, images=len(images))
     await jobs.dispatch(session, user_id, rules)
     return is_unfinished
 
 
 async def _remove(session: AsyncSession, batch: Batch, images: Sequence[Image]) -> None:
+    await fetches.drop_uploads(session, images)
     for image in images:
         await session.delete(image)
     await session.flush()
@@ -98,10 +114,19 @@ async def _batch_of_user(session: AsyncSession, user_id: int, batch_id: int) -> 
     return batch
 
 
-async def _images_of(session: AsyncSession, batches: Iterable[Batch]) -> dict[int, list[Image]]:
+async def _images_of(session: AsyncSession, batches: Iterable[Batch], most: int) -> dict[int, list[Image]]:
+    """Return the first `most` images of each batch, in the order of their upload."""
     images: dict[int, list[Image]] = {batch.id or 0: [] for batch in batches}
-    of_batches = select(Image).where(col(Image.batch_id).in_(images), expiry.is_kept())
-    found = await session.exec(of_batches.order_by(col(Image.id)))
+    first = (
+        select(Image.id)
+        .where(Image.batch_id == Batch.id, expiry.is_kept())
+        .order_by(col(Image.id))
+        .limit(most)
+        .correlate(Batch)
+        .lateral()
+    )
+    ids = select(first.c.id).select_from(Batch).join(first, sa.true()).where(col(Batch.id).in_(images))
+    found = await session.exec(select(Image).where(col(Image.id).in_(ids)).order_by(col(Image.id)))
     for image in found.all():
         images[image.batch_id or 0].append(image)
     return images

@@ -71,6 +71,38 @@ async def use(session: AsyncSession, upload: DirectUpload) -> None:
     await jobs.drop_objects(session, upload.object_key)
 
 
+async def find_all(
+    session: AsyncSession, user_id: int, upload_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, DirectUpload]:
+    """Return those of the user's uploads with these ids that wait for their use."""
+    found = await session.exec(
+        select(DirectUpload).where(
+            col(DirectUpload.id).in_(upload_ids), DirectUpload.user_id == user_id, *_waits()
+        )
+    )
+    return {upload.id: upload for upload in found.all()}
+
+
+async def take(session: AsyncSession, upload_ids: Collection[uuid.UUID]) -> None:
+    """Mark uploads as used whose files are read later. Each may wait for that as long as for its use.
+
+    The caller must hold the user's lock.
+    """
+    await session.exec(
+        update(DirectUpload)
+        .where(col(DirectUpload.id).in_(upload_ids))
+        .values(used_at=func.now(), expires_at=func.now() + LIFETIME)
+    )
+
+
+async def get_taken(session: AsyncSession, upload_id: uuid.UUID) -> DirectUpload:
+    """Return an upload that `take` has marked. Raise `InvalidArgument` if its time is over."""
+    upload = await session.get(DirectUpload, upload_id)
+    if upload is None or upload.expires_at <= now():
+        raise _refused("There is no upload with this id. It may have expired.")
+    return upload
+
+
 async def delete_expired(session: AsyncSession) -> bool:
     """Delete up to 500 rows whose time is over, with their objects. Return whether more may be left."""
     expired = (

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors, outbox, trace
 from common.db import now
 from images.catalogue import ALWAYS_SERVED
-from images.domain import batch_progress, counters, fairness, models, turns, undecodable
+from images.domain import batch_progress, counters, fairness, models, previews, turns, undecodable
 from images.formats import sequences
 from images.tables import UNFINISHED, Image, Status
 from loupe.images.v1 import images_pb2 as pb
@@ -169,6 +169,12 @@ async def cancel(session: AsyncSession, image: Image) -> None:
     await outbox.publish(session, "images.cancelled", ended_event(image))
 
 
+async def refuse(session: AsyncSession, image: Image, failure: inference_pb2.Failure) -> None:
+    """Fail a new image that has no place in the quota. The caller counts it in its batch."""
+    _set_failed(image, failure)
+    counters.count_end(session, image)
+
+
 def is_exhausted(image: Image) -> bool:
     """Return whether the image failed because it used up its attempts."""
     return image.status == Status.FAILED and image.failure_code == EXHAUSTED
@@ -207,6 +213,7 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.model_message = output.model_message
     image.precision_used = output.precision or None
     image.warnings = _warnings(image, output)
+    image.previews = previews.stored(output.previews)
     image.updated_at = now()
     await batch_progress.record_end(session, image, is_completed=True)
     await session.flush()

@@ -10,7 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors, trace
 from common.db import now
 from imagefile.formats import FORMATS, extension
-from images.domain import counters, deleted_users, expiry, jobs
+from images.domain import counters, deleted_users, expiry, fetches, jobs, previews
+from images.recording import record
 from images.tables import UNFINISHED, Batch, Image, Status
 from loupe import refusals
 
@@ -67,18 +68,13 @@ async def keys_without_image(session: AsyncSession, keys: Iterable[str]) -> list
     The keys of an image's objects share their random part. Only the original's key has an index in the
     database, so derive the possible originals of each key and look those up.
     """
-    stems = {key: _stem(key) for key in keys}
+    stems = {key: previews.stem_of(key) for key in keys}
     originals = [
         f"images/originals/{stem}.{extension(each)}" for stem in set(stems.values()) for each in FORMATS
     ]
     found = await session.exec(select(Image.original_path).where(col(Image.original_path).in_(originals)))
-    known_stems = {_stem(key) for key in found.all()}
+    known_stems = {previews.stem_of(key) for key in found.all()}
     return [key for key, stem in stems.items() if stem not in known_stems]
-
-
-def _stem(key: str) -> str:
-    """Return the random part of a key, such as `abc` of `images/originals/abc.png`."""
-    return key.rpartition("/")[2].partition(".")[0]
 
 
 async def get_completed(session: AsyncSession, user_id: int, image_id: int) -> Image:
@@ -104,9 +100,11 @@ async def delete(session: AsyncSession, user_id: int, image_id: int, rules: jobs
         raise _not_found()
     if image.status in UNFINISHED:
         await jobs.cancel(session, image)
+    await fetches.drop_uploads(session, [image])
     await session.delete(image)
     await session.flush()
     await jobs.drop_objects(session, *jobs.object_keys([image]))
+    await record(session, "image.deleted", user_id=user_id, image_id=image_id)
     await jobs.dispatch(session, user_id, rules)
 
 

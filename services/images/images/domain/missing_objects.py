@@ -29,7 +29,7 @@ async def page(session: AsyncSession, after_id: int) -> Sequence[Image]:
     """Return the next images with ids above `after_id` that need an object, at most 200."""
     found = await session.exec(
         select(Image)
-        .where(col(Image.id) > after_id, col(Image.status) != Status.FAILED)
+        .where(col(Image.id) > after_id, col(Image.status) != Status.FAILED, col(Image.original_bytes) > 0)
         .order_by(col(Image.id))
         .limit(IMAGES_PER_PAGE)
     )

@@ -38,7 +38,7 @@ READ_QUEUE = sa.text("""
             (100 - progress) / 100.0::float8 * (:seconds_per_job +
                 coalesce(work_megapixels, upscaled_width::float8 * upscaled_height / 1e6)
                 / coalesce((CAST(:speeds AS jsonb) ->> coalesce(work_kind, ''))::float8, :other)) AS seconds
-        FROM image WHERE status IN ('pending', 'processing')
+        FROM image WHERE status IN ('pending', 'processing') AND turn >= 0
     ) AS unfinished
 """)
 """Reads only rows in the partial index of unfinished images. `seconds` counts all workers together."""
@@ -90,11 +90,11 @@ class Queue:
     added: Added = field(default_factory=Added)
 
     def position(self, image: Image) -> int | None:
-        """Return the image's position, or None if it is not pending.
+        """Return the image's position, or None if it is not pending, or has no file yet.
 
         An image that another process has added since counts as the last one of its queue.
         """
-        if image.status != Status.PENDING:
+        if image.status != Status.PENDING or not image.has_file:
             return None
         image_id = image.id or 0
         return self.positions.get(image_id) or self.added.positions.get(image_id) or self._last(image) + 1
@@ -102,10 +102,10 @@ class Queue:
     def seconds(self, image: Image) -> int | None:
         """Return the seconds until the image's result, at least 1.
 
-        Return None if the image is finished, or if no worker has ever announced its speed.
+        Return None if the image is finished, has no file yet, or if no worker has ever announced its speed.
         """
         own = self.workers.together.seconds(image)
-        if image.status not in UNFINISHED or own is None:
+        if image.status not in UNFINISHED or own is None or not image.has_file:
             return None
         position = self.position(image)
         if position is None:

@@ -16,8 +16,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
 from common.db import now, on_commit
-from images.domain import batch_progress, batches, expiry, jobs
-from images.tables import Batch, Image, Status
+from images.domain import batch_progress, batches, expiry, fetches, jobs
+from images.tables import NO_FILE_TURN, Batch, Image, Status
 from loupe import refusals
 
 MOST_EARLIER_FAILURES = 20
@@ -52,7 +52,7 @@ def require_retryable(image: Image) -> None:
 
 async def retryable_of_batch(session: AsyncSession, user_id: int, batch_id: int) -> list[Image]:
     """Return the images of the user's batch that can be retried. Raise `NotFound` if there is no batch."""
-    _, images = await batches.get(session, user_id, batch_id)
+    images = await batches.all_images(session, user_id, batch_id)
     return [image for image in images if is_retryable(image)]
 
 
@@ -89,8 +89,9 @@ async def _reopen(
     for image, place in zip(images, places, strict=True):
         _count(session, image)
         _make_pending(image, place)
+    await fetches.begin_again(session, images)
     if batch:
-        batch_progress.reopen(batch, len(images))
+        batch_progress.reopen(batch, images)
     await session.flush()
     await jobs.dispatch(session, images[0].user_id, rules)
 
@@ -101,10 +102,10 @@ def _make_pending(image: Image, place: Place) -> None:
     image.failure_code = image.failure_message = image.failure_retryable = None
     image.status, image.progress = Status.PENDING, 0
     image.reservation_id, image.reserved_until = place.reservation_id, place.reserved_until
-    image.is_priority, image.turn = place.is_priority, 0.0
+    image.is_priority, image.turn = place.is_priority, 0.0 if image.has_file else NO_FILE_TURN
     image.attempts_from, image.excused = image.attempt, 0
     image.dispatched_at = image.started_at = image.heartbeat_at = None
-    image.upscaled_bytes = image.processing_seconds = None
+    image.upscaled_bytes = image.processing_seconds = image.previews = None
     image.model_used = image.model_reason = image.model_message = image.precision_used = None
     image.expires_at = None
     image.retried_at = image.updated_at = now()

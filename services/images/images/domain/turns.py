@@ -53,7 +53,7 @@ GIVE_TURNS = sa.text(f"""
             (SELECT max(turn) FROM image WHERE {IS_IN_STREAM} AND is_priority = fresh.is_priority),
             (SELECT turn FROM image WHERE status IN ('pending', 'processing')
                 AND user_id = fresh.user_id AND is_priority = fresh.is_priority AND turn > 0
-                ORDER BY id DESC LIMIT 1),
+                ORDER BY turn DESC LIMIT 1),
             0) AS turn
         FROM (SELECT DISTINCT user_id, is_priority FROM fresh) AS fresh
     )

@@ -1,6 +1,6 @@
 """Deletes objects that belong to no image and to no direct upload that waits.
 
-An upload whose process died after it stored a file may leave one.
+An upload whose process died after it stored a file may leave one, and so may a worker.
 """
 
 from datetime import timedelta
@@ -10,11 +10,11 @@ from prometheus_client import Counter
 from common import log
 from common.blobs import Blobs
 from common.db import Sessions, now
-from images.domain import direct_uploads, library
+from images.domain import direct_uploads, library, previews
 
 LOG = log.get(__name__)
 orphaned_objects = Counter("loupe_orphaned_objects_total", "Objects of no image that the sweep has deleted")
-FOLDERS = ("images/originals/", "images/upscaled/", direct_uploads.FOLDER)
+FOLDERS = ("images/originals/", "images/upscaled/", previews.FOLDER, direct_uploads.FOLDER)
 
 
 class Orphans:

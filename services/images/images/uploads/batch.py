@@ -74,7 +74,7 @@ class BatchUploads:
                     receiver.originals.items(), reserved.places, strict=True
                 )
             ]
-            batch = _to_batch(user_id, file_names.title(form.name), checked.options.sizes, len(images))
+            batch = to_batch(user_id, file_names.title(form.name), checked.options.sizes, len(images))
             batch.webhook_url = checked.options.webhook_url
             await intake.insert(images, batch, last=last)
         return batch, images, reserved.usage
@@ -216,7 +216,7 @@ def _check_scales(originals: dict[int, Original], checked: _Checked, max_scale: 
         raise errors.invalid(problems.fields)
 
 
-def _to_batch(user_id: int, name: str | None, sizes: sizing.Options, count: int) -> Batch:
+def to_batch(user_id: int, name: str | None, sizes: sizing.Options, count: int) -> Batch:
     return Batch(
         user_id=user_id,
         name=name,

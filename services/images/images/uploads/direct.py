@@ -107,9 +107,10 @@ class DirectUploads:
         async with self._context.sessions.begin() as session:
             direct = await direct_uploads.get(session, user_id, upload.upload_id)
         upload.direct, upload.filename, upload.field_name = direct, direct.filename, direct_uploads.FIELD
-        upload.data = await self._read(direct, account)
+        upload.data = await self.read(direct, account)
 
-    async def _read(self, upload: DirectUpload, account: Account) -> bytes:
+    async def read(self, upload: DirectUpload, account: Account) -> bytes:
+        """Return the stored file. Raise `InvalidArgument` if it is not there or not as agreed."""
         version = await self._context.blobs.find_version(upload.object_key)
         if version is None:
             raise _refused("No file was stored for this upload yet.")

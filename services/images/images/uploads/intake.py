@@ -214,11 +214,18 @@ class Intake:
             self._storing = None
 
     async def reserve(
-        self, count: int, *, api_request: bool = False, feature: str = "", object_keys: Sequence[str] = ()
+        self,
+        count: int,
+        *,
+        api_request: bool = False,
+        feature: str = "",
+        object_keys: Sequence[str] = (),
+        as_many_as_fit: bool = False,
     ) -> Reserved:
         """Reserve `count` places. Raise `PermissionDenied` if plan or quota do not allow all of them.
 
-        `object_keys` are those of the files that will be stored next.
+        `object_keys` are those of the files that will be stored next. With `as_many_as_fit`, the quota may
+        allow only some.
         """
         ids = [uuid.uuid4() for _ in range(count)]
         await self._context.intents.add(self._intent, ids, object_keys)
@@ -228,13 +235,15 @@ class Intake:
             api_request=api_request,
             feature=feature,
             seconds=RESERVED_SECONDS,
+            as_many_as_fit=as_many_as_fit,
         )
         response = await self._reserve(request)
         until = timestamps.from_proto(response.expires_at)
         is_priority = PRIORITY_FEATURE in response.plan.features
         days = response.plan.retention_days if response.plan.HasField("retention_days") else None
         retention = None if days is None else days * DAY_SECONDS
-        places = [Place(reservation_id, until, is_priority, retention) for reservation_id in ids]
+        reserved = ids[: response.reserved_count] if response.HasField("reserved_count") else ids
+        places = [Place(reservation_id, until, is_priority, retention) for reservation_id in reserved]
         return Reserved(places, response.plan.max_scale, response.usage)
 
     async def _reserve(self, request: billing_pb2.ReserveRequest) -> billing_pb2.ReserveResponse:
@@ -260,10 +269,18 @@ class Intake:
         Raise `Unavailable` if the upload has been undone.
         """
         async with self.commit() as session:
-            await library.add(session, self._intent.user_id, images, self._context.rules, batch)
+            await self.add(session, images, batch)
             if direct:
                 await direct_uploads.use(session, direct)
             await last(session, images, batch)
+
+    async def begin(self) -> None:
+        """Write down an upload that reserves and stores nothing."""
+        await self._context.intents.add(self._intent)
+
+    async def add(self, session: AsyncSession, images: Sequence[Image], batch: Batch | None) -> None:
+        """Insert the rows in the transaction of `commit`."""
+        await library.add(session, self._intent.user_id, images, self._context.rules, batch)
 
     @contextlib.asynccontextmanager
     async def commit(self) -> AsyncGenerator[AsyncSession]:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import errors
-from images.domain import batches, library, retries
+from images.domain import batches, fetches, library, retries
 from images.tables import Image
 from images.uploads.batch import FEATURE
 from images.uploads.intake import Intake, LastStep, Reserved, ServiceContext, do_nothing
@@ -116,10 +116,18 @@ class Retries:
         return None
 
     async def _with_originals(self, images: Sequence[Image]) -> list[Image]:
-        """Return the images whose original is still stored. Operators may let old originals expire."""
+        """Return the images whose original is still stored, or can be fetched again.
+
+        Operators may let old originals expire.
+        """
+        without_file = [image for image in images if not image.has_file]
+        async with self._context.sessions.begin() as session:
+            can_be_fetched = await fetches.with_source(session, without_file) if without_file else set[int]()
         at_once = asyncio.Semaphore(CHECKS_AT_ONCE)
 
         async def has_original(image: Image) -> bool:
+            if not image.has_file:
+                return image.id in can_be_fetched
             async with at_once:
                 return await self._context.blobs.exists(image.original_path)
 

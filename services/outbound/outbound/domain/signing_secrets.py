@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import log
 from outbound.domain import lanes
+from outbound.recording import record
 from outbound.signing import Cipher, new_secret
 from outbound.tables import AccountSecret, Webhook
 
@@ -29,10 +30,14 @@ async def of_account(session: AsyncSession, user_id: int, cipher: Cipher, now: d
     return row
 
 
-def rotate(row: Webhook | AccountSecret, encrypted_secret: bytes, now: datetime) -> None:
+async def rotate(
+    session: AsyncSession, row: Webhook | AccountSecret, encrypted_secret: bytes, now: datetime
+) -> None:
     """Replace the secret. The one before signs too, for a day."""
     row.previous_secret, row.previous_secret_expires_at = row.secret, now + PREVIOUS_SECRET_FOR
     row.secret = encrypted_secret
+    webhook_id = row.id if isinstance(row, Webhook) else None
+    await record(session, "webhook.secret_rotated", user_id=row.user_id, webhook_id=webhook_id)
 
 
 def signing(row: Webhook | AccountSecret, cipher: Cipher, now: datetime) -> list[str]:

@@ -14,6 +14,7 @@ from common import errors, labels
 from loupe import refusals
 from loupe.contract import MOST_WEBHOOKS, WEBHOOK_EVENTS
 from outbound.domain import lanes
+from outbound.recording import record
 from outbound.signing import secret_problems
 from outbound.tables import DisabledReason, Lane, Webhook
 
@@ -104,6 +105,7 @@ async def add(
     session.add(webhook)
     await session.flush()
     await lanes.of_webhook(session, user_id, webhook.id or 0, address.host)
+    await record(session, "webhook.created", user_id=user_id, webhook_id=webhook.id)
     return webhook
 
 
@@ -132,6 +134,7 @@ async def change(
     webhook.updated_at = now
     await session.flush()
     await _update_lane(session, user_id, webhook_id, now)
+    await record(session, "webhook.changed", user_id=user_id, webhook_id=webhook_id)
     return webhook
 
 
@@ -140,6 +143,7 @@ async def remove(session: AsyncSession, user_id: int, webhook_id: int, now: date
     await lanes.lock(session, user_id)
     await session.delete(await get(session, user_id, webhook_id))
     await session.flush()
+    await record(session, "webhook.deleted", user_id=user_id, webhook_id=webhook_id)
     await _update_lane(session, user_id, webhook_id, now)
 
 
@@ -147,6 +151,8 @@ async def disable(session: AsyncSession, webhook: Webhook, reason: DisabledReaso
     """Disable a webhook whose deliveries failed. What waits for it goes on when it is enabled again."""
     webhook.is_enabled, webhook.disabled_reason, webhook.updated_at = False, reason, now
     await session.flush()
+    ids = {"webhook_id": webhook.id, "reason": reason.value}
+    await record(session, "webhook.disabled", user_id=webhook.user_id, **ids)
 
 
 async def _update_lane(session: AsyncSession, user_id: int, webhook_id: int, now: datetime) -> None:

@@ -5,6 +5,11 @@
 {{- if eq .Values.inference.profile "gpu" }}yes{{ end -}}
 {{- end }}
 
+{{/* Triton listens on one family: the first one, from which the kubelet and Prometheus connect. */}}
+{{- define "loupe.triton.metricsAddress" -}}
+{{- if eq (first (append .Values.global.ipFamilies "IPv4")) "IPv6" }}ipv6:::{{ else }}0.0.0.0{{ end -}}
+{{- end }}
+
 {{- define "loupe.triton.image" -}}
 {{- if include "loupe.triton.isGpu" . -}}
 {{ include "loupe.image" (list . .Values.inference.triton.gpu.image) }}
@@ -20,6 +25,31 @@
 {{- else -}}
 {{- include "loupe.resources" (list . $triton.cpu.resources) }}
 {{- end }}
+{{- end }}
+
+{{- define "loupe.probes.triton" -}}
+# Triton opens its ports after every model is loaded
+startupProbe:
+  httpGet: {path: /metrics, port: triton-metrics}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: {{ div .Values.inference.triton.startupSeconds 5 }}
+# Triton's own health check ignores dead models. The probe may wait behind two tiles of the worker, up to 120 s each.
+livenessProbe:
+  exec:
+    command:
+      - python3
+      - -c
+      - |
+        {{- .Files.Get "files/alive.py" | trim | nindent 10 }}
+  periodSeconds: 60
+  timeoutSeconds: 240
+  failureThreshold: 2
+readinessProbe:
+  httpGet: {path: /metrics, port: triton-metrics}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 3
 {{- end }}
 
 {{- define "loupe.triton.container" -}}
@@ -47,7 +77,7 @@
     - --http-port=8000
     - --http-thread-count=2
     # otherwise it takes the address of HTTP
-    - --metrics-address=0.0.0.0
+    - {{ include "loupe.triton.metricsAddress" . | printf "--metrics-address=%s" | quote }}
     - --metrics-port=8002
     - --exit-timeout-secs=30
     {{- with .Values.tracing.endpoint }}
@@ -76,7 +106,7 @@
     - name: LOUPE_TRITON_ADDRESS
       value: 127.0.0.1
     - name: LOUPE_TRITON_METRICS_ADDRESS
-      value: 0.0.0.0
+      value: {{ include "loupe.triton.metricsAddress" . | quote }}
     {{- end }}
     {{- include "loupe.tracing.env" (list .) | nindent 4 }}
     {{- if and .Values.inference.triton.threads (not (include "loupe.triton.isGpu" .)) }}
@@ -86,28 +116,7 @@
     {{- with .Values.inference.triton.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  # Triton opens its ports after every model is loaded
-  startupProbe:
-    httpGet: {path: /metrics, port: triton-metrics}
-    periodSeconds: 5
-    timeoutSeconds: 3
-    failureThreshold: {{ div .Values.inference.triton.startupSeconds 5 }}
-  # Triton's own health check ignores dead models. The probe may wait behind two tiles of the worker, up to 120 s each.
-  livenessProbe:
-    exec:
-      command:
-        - python3
-        - -c
-        - |
-          {{- .Files.Get "files/alive.py" | trim | nindent 10 }}
-    periodSeconds: 60
-    timeoutSeconds: 240
-    failureThreshold: 2
-  readinessProbe:
-    httpGet: {path: /metrics, port: triton-metrics}
-    periodSeconds: 5
-    timeoutSeconds: 3
-    failureThreshold: 3
+  {{- include "loupe.probes" (list .Values.inference.triton.probes (include "loupe.probes.triton" .)) | nindent 2 }}
   # wait until the worker has returned its jobs to the queue
   {{- include "loupe.preStop" 5 | nindent 2 }}
   resources:
@@ -120,6 +129,9 @@
     - name: triton-secret
       mountPath: /run/loupe
       readOnly: true
+    {{- with .Values.inference.triton.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
     {{- if include "loupe.triton.isGpu" . }}
     - name: repository
       mountPath: /repository

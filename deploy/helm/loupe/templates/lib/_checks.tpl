@@ -35,6 +35,8 @@
 {{- fail "inference.keda: minReplicas is above maxReplicas" -}}
 {{- end -}}
 {{- include "loupe.engines.check" . -}}
+{{- $_ := include "loupe.isSix" . -}}
+{{- include "loupe.backup.check" . -}}
 {{- $_ := include "loupe.publicUrl" . -}}
 {{- $_ := include "loupe.mail.env" . -}}
 {{- /* these fail, in this order, if an external store lacks an address or a Secret */ -}}

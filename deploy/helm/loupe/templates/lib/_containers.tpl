@@ -26,10 +26,19 @@ securityContext:
 {{- $values := include "loupe.values" . | fromYaml -}}
 - name: {{ upper $name }}_LOG_LEVEL
   value: {{ $root.Values.logLevel }}
+{{- if include "loupe.isSix" $root }}
+{{- if ne $name "inference" }}
+- name: {{ upper $name }}_LISTEN
+  value: "[::]:{{ ternary 8000 9000 (eq $name "gateway") }}"
+{{- end }}
+- name: {{ upper $name }}_METRICS_LISTEN
+  value: "[::]:9090"
+{{- end }}
 {{- range $key, $value := $values.settings }}
 - name: {{ upper $name }}_{{ upper $key }}
   value: {{ include "loupe.string" $value | quote }}
 {{- end }}
+{{- include "loupe.logins.env" . }}
 {{- include "loupe.mtls.env" . }}
 {{- include "loupe.authorities.env" $root }}
 {{- include "loupe.tracing.env" . }}
@@ -61,6 +70,7 @@ securityContext:
 {{- $values := include "loupe.values" . | fromYaml -}}
 {{ include "loupe.tmp.mount" . }}
 {{- include "loupe.mtls.mount" . }}
+{{- include "loupe.logins.mounts" (append . (include "loupe.logins.stores" . | fromJsonArray)) }}
 {{- include "loupe.authorities.mount" (index . 0) }}
 {{- with $values.extraVolumeMounts }}
 {{ toYaml . }}
@@ -71,7 +81,13 @@ securityContext:
 {{- $values := include "loupe.values" . | fromYaml -}}
 {{ include "loupe.tmp.volume" $values.scratchSize }}
 {{- include "loupe.mtls.volume" . }}
+{{- include "loupe.logins.volumes" (append . (include "loupe.logins.stores" . | fromJsonArray)) }}
 {{- include "loupe.authorities.volume" (index . 0) }}
+{{- if has (index . 1) (include "loupe.databases" (index . 0) | fromJsonArray) }}
+{{- with (index . 0).Values.migrations.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
 {{- with $values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

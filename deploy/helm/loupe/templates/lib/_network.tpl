@@ -83,14 +83,20 @@ spec:
 {{- define "loupe.policy.toObjects" -}}
 {{ include "loupe.policy.store" (list . "objectStore" "object-store" 8333 (include "loupe.port" .Values.objectStore.external.endpoint | int)) }}
 {{- if include "loupe.objects.byPlatform" . }}
+{{ include "loupe.policy.platform" . }}
+{{- end }}
+{{- end }}
+
+{{/* Allow traffic to whoever gives the pods of a platform their credentials. */}}
+{{- define "loupe.policy.platform" -}}
 # the agent of EKS Pod Identity on the node, and STS
 - to:
     - ipBlock: {cidr: 169.254.170.23/32}
+    - ipBlock: {cidr: "fd00:ec2::23/128"}
   ports:
     - {protocol: TCP, port: 80}
 - ports:
     - {protocol: TCP, port: 443}
-{{- end }}
 {{- end }}
 
 {{/* Allow what all services need, and what the values add for this one. */}}
@@ -111,6 +117,14 @@ spec:
 {{- $url := urlParse . -}}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
 {{ $port | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- end }}
+
+{{/* The components that save and restore the stores in the cluster, as JSON. */}}
+{{- define "loupe.backup.components" -}}
+{{- $components := list -}}
+{{- if .Values.backup.enabled }}{{ $components = append $components "backup" }}{{ end -}}
+{{- if .Values.backup.restore }}{{ $components = append $components "restore" }}{{ end -}}
+{{ toJson $components }}
 {{- end }}
 
 {{/* The components with the operator's credential, as JSON. They may call the services too. */}}

@@ -43,7 +43,7 @@ priorityClassName: {{ . }}
 {{- end }}
 terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
 securityContext:
-  {{- include "loupe.pod.security" (ternary $values.uid $root.Values.uid (has $name (list "postgresql" "nats" "object-store"))) | nindent 2 }}
+  {{- include "loupe.pod.security" (list $root (ternary $values.uid $root.Values.uid (has $name (list "postgresql" "nats" "object-store")))) | nindent 2 }}
 {{- include "loupe.pod.placement" (list $root $values) }}
 topologySpreadConstraints:
   {{- if $values.topologySpreadConstraints }}
@@ -81,39 +81,39 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $values.affinity }}
+{{- with $values.affinity | default $global.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $global.dnsPolicy }}
+{{- with $values.dnsPolicy | default $global.dnsPolicy }}
 dnsPolicy: {{ . }}
 {{- end }}
-{{- with $global.dnsConfig }}
+{{- with $values.dnsConfig | default $global.dnsConfig }}
 dnsConfig:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $global.hostAliases }}
+{{- with concat ($values.hostAliases | default list) $global.hostAliases }}
 hostAliases:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* Without a user the platform chooses one, as OpenShift does. */}}
+{{/* The security context of a pod: `(list $ user)`. Without a user the platform chooses one, as OpenShift does. */}}
 {{- define "loupe.pod.security" -}}
-runAsNonRoot: true
-{{- if not (kindIs "invalid" .) }}
-runAsUser: {{ int64 . }}
-runAsGroup: {{ int64 . }}
-fsGroup: {{ int64 . }}
-fsGroupChangePolicy: OnRootMismatch
-{{- end }}
-seccompProfile: {type: RuntimeDefault}
+{{- $context := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- $user := index . 1 -}}
+{{- if not (kindIs "invalid" $user) -}}
+{{- $id := int64 $user -}}
+{{- $context = merge $context (dict "runAsUser" $id "runAsGroup" $id "fsGroup" $id "fsGroupChangePolicy" "OnRootMismatch") -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $context (deepCopy (index . 0).Values.global.podSecurityContext)) }}
 {{- end }}
 
+{{/* The security context of a container: `$`, or a list that begins with it. */}}
 {{- define "loupe.container.security" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities: {drop: [ALL]}
+{{- $root := . -}}{{- if kindIs "slice" . -}}{{- $root = index . 0 -}}{{- end -}}
+{{- $context := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
+{{- toYaml (mergeOverwrite $context (deepCopy $root.Values.global.containerSecurityContext)) }}
 {{- end }}
 
 {{/* The spec of a pod that runs once: `(list $ account values user)`. */}}
@@ -124,14 +124,14 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 restartPolicy: Never
 {{- $made := list }}{{ range $root.Values.priorityClasses }}{{ $made = append $made .name }}{{ end }}
-{{- with $root.Values.priorityClassName }}
+{{- with (index . 2).priorityClassName | default $root.Values.priorityClassName }}
 {{- /* not a priority class that this release creates: a hook runs before the class exists, and would get no pod */}}
 {{- if not (has . $made) }}
 priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 securityContext:
-  {{- include "loupe.pod.security" (index . 3) | nindent 2 }}
+  {{- include "loupe.pod.security" (list $root (index . 3)) | nindent 2 }}
 {{- include "loupe.pod.placement" (list $root (index . 2)) }}
 {{- end }}
 

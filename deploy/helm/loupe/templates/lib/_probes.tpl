@@ -1,5 +1,19 @@
 {{/* Startup: the process answers. Liveness: its event loop runs. Readiness: it reaches what it needs. */}}
 
+{{/* Probes with the changes of the values: `(list changes probes)`, where the second is YAML. Another handler (`exec`, …)
+     replaces the default one. */}}
+{{- define "loupe.probes" -}}
+{{- range $name, $probe := index . 1 | fromYaml }}
+{{- $own := get (index $ 0) (trimSuffix "Probe" $name) | default dict }}
+{{- $handlers := list "httpGet" "grpc" "exec" "tcpSocket" }}
+{{- if has true (list (hasKey $own "httpGet") (hasKey $own "grpc") (hasKey $own "exec") (hasKey $own "tcpSocket")) }}
+{{- range $handlers }}{{ $_ := unset $probe . }}{{ end }}
+{{- end }}
+{{ $name }}:
+  {{- toYaml (mergeOverwrite $probe (deepCopy $own)) | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{- define "loupe.probes.worker" -}}
 startupProbe:
   httpGet: {path: /healthz, port: metrics}

@@ -15,19 +15,28 @@ env:
     value: {{ index . 1 }}
   - name: WAIT_SECONDS
     value: {{ (index . 0).Values.migrations.waitSeconds | quote }}
-  - name: PASSWORD_SOURCE
-    value: the key {{ include "loupe.postgresql.secret" $it | splitList " " | last }} of the Secret {{ include "loupe.postgresql.secret" $it | splitList " " | first }}
+  - name: LOGIN
+    value: {{ include "loupe.postgresql.login" $it }}
   {{- include "loupe.postgresql.env" $it | nindent 2 }}
   {{- with include "loupe.authorities.env" (index . 0) }}
   {{- trim . | nindent 2 }}
+  {{- end }}
+  {{- with (index . 0).Values.migrations.extraEnv }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
 resources:
   {{- include "loupe.resources" (list (index . 0) (index . 0).Values.migrations.resources) | nindent 2 }}
 terminationMessagePolicy: FallbackToLogsOnError
 volumeMounts:
   {{- include "loupe.tmp.mount" . | nindent 2 }}
+  {{- with include "loupe.logins.mounts" (append $it (list "postgresql")) }}
+  {{- trim . | nindent 2 }}
+  {{- end }}
   {{- with include "loupe.authorities.mount" (index . 0) }}
   {{- trim . | nindent 2 }}
+  {{- end }}
+  {{- with (index . 0).Values.migrations.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
 
@@ -45,21 +54,30 @@ volumeMounts:
 {{- $root := index . 0 -}}
 {{- $namespace := $root.Release.Namespace -}}
 {{- if and $root.Values.migrations.enabled $root.Values.useHelmHooks $root.Release.IsUpgrade -}}
-{{- $secret := include "loupe.postgresql.secret" . | splitList " " -}}
-{{- $data := (lookup "v1" "Secret" $namespace (first $secret)).data | default dict -}}
-{{- $database := "yes" -}}
-{{- if include "loupe.bundled" (list $root "postgresql") }}{{ $database = include "loupe.postgresql.role.isThere" . }}{{ end -}}
-{{- if and $database (hasKey $data (last $secret)) }}yes{{ end -}}
+{{- $isReady := "yes" -}}
+{{- with include "loupe.postgresql.secret" . -}}
+{{- $secret := splitList " " . -}}
+{{- if not (hasKey ((lookup "v1" "Secret" $namespace (first $secret)).data | default dict) (last $secret)) }}{{ $isReady = "" }}{{ end -}}
+{{- end -}}
+{{- with include "loupe.clientTls.secret" (list $root "postgresql" (index . 1)) -}}
+{{- if not (lookup "v1" "Secret" $namespace .) }}{{ $isReady = "" }}{{ end -}}
+{{- end -}}
+{{- if include "loupe.bundled" (list $root "postgresql") }}{{ $isReady = and $isReady (include "loupe.postgresql.role.isThere" .) }}{{ end -}}
+{{ $isReady }}
 {{- end -}}
 {{- end }}
 
-{{/* The services whose databases hooks migrate, as JSON. */}}
+{{/* The services whose databases hooks migrate, as JSON. Decided once and kept in the root, which all templates share: the
+     database may become ready while Helm renders, and a Job would lack its ServiceAccount. */}}
 {{- define "loupe.schema.hooks" -}}
+{{- if not (hasKey . "schemaHooks") -}}
 {{- $hooks := list -}}
 {{- range $name := include "loupe.databases" . | fromJsonArray -}}
 {{- if include "loupe.schema.isHook" (list $ $name) }}{{ $hooks = append $hooks $name }}{{ end -}}
 {{- end -}}
-{{ toJson $hooks }}
+{{- $_ := set . "schemaHooks" (toJson $hooks) -}}
+{{- end -}}
+{{ .schemaHooks }}
 {{- end }}
 
 {{- define "loupe.migrations.account" -}}
@@ -99,8 +117,14 @@ template:
         {{- include "loupe.schema.container" (list $root $name "upgrade") | nindent 8 }}
     volumes:
       {{- include "loupe.tmp.volume" "64Mi" | nindent 6 }}
+      {{- with include "loupe.logins.volumes" (list $root $name (list "postgresql")) }}
+      {{- trim . | nindent 6 }}
+      {{- end }}
       {{- with include "loupe.authorities.volume" $root }}
       {{- trim . | nindent 6 }}
+      {{- end }}
+      {{- with $root.Values.migrations.extraVolumes }}
+      {{- toYaml . | nindent 6 }}
       {{- end }}
       {{- if include "loupe.sidecars" $values.extraInitContainers }}
       {{- with $values.extraVolumes }}

@@ -16,6 +16,9 @@
 {{- if not $root.Values.useHelmHooks -}}
 {{- fail (printf "With useHelmHooks=false another tool than Helm applies the chart, and would generate new secrets each time. Create the Secret that %s needs and name it as its existingSecret; the README lists the keys." $component) -}}
 {{- end -}}
+{{- if and ($root.Capabilities.APIVersions.Has "argoproj.io/v1alpha1") (not (lookup "v1" "ConfigMap" $root.Release.Namespace "kube-root-ca.crt")) -}}
+{{- fail "Argo CD renders the chart without reading the cluster, and would generate new secrets at each sync: set useHelmHooks=false, and name existing Secrets. If it is Helm that installs, create the namespace first" -}}
+{{- end -}}
 {{- $data := deepCopy $known -}}
 {{- range $key := $missing }}{{ if not (hasKey $data $key) }}{{ $_ := set $data $key (include "loupe.random" $ | b64enc) }}{{ end }}{{ end -}}
 {{- if $known -}}

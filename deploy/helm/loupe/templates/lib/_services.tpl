@@ -11,7 +11,7 @@
 gateway: [auth, billing, images, outbound]
 auth: []
 billing: [auth]
-images: [auth, billing]
+images: [auth, billing, outbound]
 inference: [auth, images]
 outbound: [auth, images]
 operator: [auth, billing, images, outbound]

@@ -15,7 +15,7 @@
 {{ ternary 5432 (int .Values.postgresql.external.port) (eq .Values.postgresql.mode "bundled") }}
 {{- end }}
 
-{{/* The Secret that holds the password of a service's role, as `name key`. */}}
+{{/* The Secret that holds the password of a service's role, as `name key`. With a client certificate there may be none. */}}
 {{- define "loupe.postgresql.secret" -}}
 {{- $postgresql := (index . 0).Values.postgresql -}}
 {{- $database := index $postgresql.databases (index . 1) -}}
@@ -25,30 +25,48 @@
 {{ $postgresql.existingSecret }} {{ index . 1 }}
 {{- else if include "loupe.bundled" (list (index . 0) "postgresql") -}}
 {{ include "loupe.name" (list (index . 0) "postgresql") }} {{ index . 1 }}
-{{- else -}}
+{{- else if not (include "loupe.clientTls.secret" (list (index . 0) "postgresql" (index . 1))) -}}
 {{ fail (printf "postgresql.mode=external needs the password of the role of %s: set postgresql.existingSecret, or postgresql.databases.%s.existingSecret" (index . 1) (index . 1)) }}
+{{- end }}
+{{- end }}
+
+{{/* What a service logs in to its database with, for messages: `(list $ service)`. */}}
+{{- define "loupe.postgresql.login" -}}
+{{- with include "loupe.postgresql.secret" . -}}
+the password in the key {{ splitList " " . | last }} of the Secret {{ splitList " " . | first }}
+{{- else -}}
+the client certificate in the Secret {{ include "loupe.clientTls.secret" (list (index . 0) "postgresql" (index . 1)) }}
 {{- end }}
 {{- end }}
 
 {{- define "loupe.postgresql.env" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
-{{- $secret := include "loupe.postgresql.secret" . | splitList " " -}}
+{{- $secret := include "loupe.postgresql.secret" . -}}
 {{- $database := index $root.Values.postgresql.databases $name -}}
 {{- $parameters := ternary "" $root.Values.postgresql.external.parameters (eq $root.Values.postgresql.mode "bundled") -}}
-{{ include "loupe.env.secret" (list "DATABASE_PASSWORD" (first $secret) (last $secret)) }}
+{{- if include "loupe.clientTls.secret" (list $root "postgresql" $name) -}}
+{{- $parameters = printf "%s%ssslcert=/postgresql-tls/tls.crt&sslkey=/postgresql-tls/tls.key" $parameters (ternary "&" "" (not (empty $parameters))) -}}
+{{- end -}}
+{{- with $secret -}}
+{{ include "loupe.env.secret" (list "DATABASE_PASSWORD" (splitList " " . | first) (splitList " " . | last)) }}
+{{ end -}}
 - name: {{ upper $name }}_DATABASE_URL
-  value: postgresql+psycopg://{{ $database.user }}:$(DATABASE_PASSWORD)@{{ include "loupe.postgresql.host" $root }}:{{ include "loupe.postgresql.port" $root }}/{{ $database.name }}{{ with $parameters }}?{{ . }}{{ end }}
+  value: postgresql+psycopg://{{ $database.user }}{{ if $secret }}:$(DATABASE_PASSWORD){{ end }}@{{ include "loupe.postgresql.host" $root }}:{{ include "loupe.postgresql.port" $root }}/{{ $database.name }}{{ with $parameters }}?{{ . }}{{ end }}
 {{- end }}
 
+{{/* The Secret with the passwords. With credentials, or a client certificate that names the user, there is none. */}}
 {{- define "loupe.nats.secret" -}}
+{{- if and .Values.nats.existingSecret (include "loupe.nats.credentials" .) -}}
+{{- fail "nats.existingSecret and nats.external.credentials.existingSecret both say how services log in: choose one" -}}
+{{- end -}}
 {{- if .Values.nats.existingSecret -}}
 {{ .Values.nats.existingSecret }}
 {{- else if include "loupe.bundled" (list . "nats") -}}
 {{ include "loupe.name" (list . "nats") }}
-{{- else -}}
+{{- else if not (or (include "loupe.nats.credentials" .) (include "loupe.clientTls.secret" (list . "nats" "gateway"))) -}}
 {{- $services := include "loupe.services" . | fromJsonArray -}}
-{{ fail (printf "nats.mode=external needs nats.existingSecret, with a password for each of %s and %s" (initial $services | join ", ") (last $services)) }}
+{{ fail (printf "nats.mode=external needs nats.existingSecret, with a password for each of %s and %s, or nats.external.credentials, or nats.external.clientTls" (initial $services | join ", ") (last $services)) }}
 {{- end }}
 {{- end }}
 
@@ -62,9 +80,12 @@
 {{- $scheme = ternary "tls" "nats" $nats.external.tls -}}
 {{- $address = printf "%s:%d" (required "nats.mode=external needs nats.external.host" $nats.external.host) (int $nats.external.port) -}}
 {{- end -}}
-{{ include "loupe.env.secret" (list "NATS_PASSWORD" (include "loupe.nats.secret" $root) $name) }}
+{{- $secret := include "loupe.nats.secret" $root -}}
+{{- with $secret -}}
+{{ include "loupe.env.secret" (list "NATS_PASSWORD" . $name) }}
+{{ end -}}
 - name: {{ upper $name }}_NATS_URL
-  value: {{ $scheme }}://{{ index $nats.users $name }}:$(NATS_PASSWORD)@{{ $address }}
+  value: {{ $scheme }}://{{ index $nats.users $name }}{{ if $secret }}:$(NATS_PASSWORD){{ end }}@{{ $address }}
 - name: {{ upper $name }}_NATS_REPLICAS
   value: {{ ternary $nats.bundled.replicas $nats.external.replicas (not (empty (include "loupe.bundled" (list $root "nats")))) | quote }}
 {{- end }}

@@ -41,6 +41,7 @@ metadata:
 spec:
   type: ClusterIP
   clusterIP: None
+  {{- include "loupe.service.families" (index . 0) | nindent 2 }}
   selector:
     {{- include "loupe.selector" . | nindent 4 }}
   ports:
@@ -56,6 +57,7 @@ metadata:
 spec:
   type: ClusterIP
   clusterIP: None
+  {{- include "loupe.service.family" (index . 0) | nindent 2 }}
   selector:
     {{- include "loupe.selector" . | nindent 4 }}
   ports:
@@ -92,8 +94,7 @@ spec:
         target: {type: Utilization, averageUtilization: {{ $values.autoscaling.cpuPercent }}}
     {{- end }}
   behavior:
-    scaleDown:
-      stabilizationWindowSeconds: 300
+    {{- toYaml (.behavior | default (dict "scaleDown" (dict "stabilizationWindowSeconds" 300))) | nindent 4 }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -111,17 +112,23 @@ spec:
 {{- $least := int ($values.replicas | default 1) -}}
 {{- if dig "autoscaling" "enabled" false $values }}{{ $least = int $values.autoscaling.minReplicas }}{{ end -}}
 {{- if dig "keda" "enabled" false $values }}{{ $least = int $values.keda.maxReplicas }}{{ end -}}
-{{- if gt $least 1 -}}
+{{- with $values.disruptionBudget -}}
+{{- if and .enabled (gt $least 1) -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  {{- include "loupe.metadata" . | nindent 2 }}
+  {{- include "loupe.metadata" $ | nindent 2 }}
 spec:
-  maxUnavailable: 1
+  {{- if eq (toString .minAvailable) "" }}
+  maxUnavailable: {{ .maxUnavailable }}
+  {{- else }}
+  minAvailable: {{ .minAvailable }}
+  {{- end }}
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
-      {{- include "loupe.selector" . | nindent 6 }}
+      {{- include "loupe.selector" $ | nindent 6 }}
+{{- end }}
 {{- end }}
 {{- end }}
 

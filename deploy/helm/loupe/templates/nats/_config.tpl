@@ -30,6 +30,7 @@
   "maxMemoryStore" $bundled.maxMemoryStore
   "maxFileStore" $bundled.maxFileStore
   "routes" $routes
+  "everywhere" (include "loupe.everywhere" .)
   "streams" $streams
   "accounts" $accounts
   "accountOf" $accountOf

@@ -1,0 +1,5 @@
+"""Records the security events of billing."""
+
+from common.audit import Recorder
+
+record = Recorder("billing")

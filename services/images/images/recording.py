@@ -1,0 +1,5 @@
+"""Records the security events of images."""
+
+from common.audit import Recorder
+
+record = Recorder("images")

@@ -1,0 +1,1 @@
+"""Previews and pyramids: what a browser shows of an original and of a result."""

@@ -1,0 +1,32 @@
+"""Stores previews. A store that refuses them costs the image its previews, and nothing else."""
+
+import asyncio
+from collections.abc import Mapping
+
+import urllib3.exceptions
+from minio.error import MinioException
+
+from common import log
+from common.blobs import Blobs
+from imagefile import pyramid
+from imagefile.formats import media_type
+
+LOG = log.get(__name__)
+
+
+async def store_previews(blobs: Blobs, path: str, files: Mapping[str, bytes]) -> list[str]:
+    """Store the files below keys that begin with `path`. Return the names of those that are stored."""
+    stored = await asyncio.gather(*(_store(blobs, path, name, data) for name, data in files.items()))
+    return [name for name, is_stored in zip(files, stored, strict=True) if is_stored]
+
+
+async def _store(blobs: Blobs, path: str, name: str, data: bytes) -> bool:
+    kind = pyramid.MEDIA_TYPE if name.endswith(".pyramid") else media_type("WEBP")
+    try:
+        await blobs.put(f"{path}.{name}", data, kind)
+    except (MinioException, urllib3.exceptions.HTTPError) as error:
+        LOG.warning(
+            "could not store a preview; the image completes without it", preview=name, error=str(error)
+        )
+        return False
+    return True

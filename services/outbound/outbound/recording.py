@@ -1,0 +1,5 @@
+"""Records the security events of outbound."""
+
+from common.audit import Recorder
+
+record = Recorder("outbound")
