@@ -163,7 +163,8 @@ class Pipeline:
 
     def _infer_in_turn(self, order: images_pb2.WorkOrder, pixels: int) -> Infer:
         """Return an `Infer` whose tiles take the turns of the image's user. `pixels` are the original's."""
-        turn = Turn(order.fairness_key or f"image {order.image_id}", pixels)  # the previous release sends no key
+        # the previous release sends no key
+        turn = Turn(order.fairness_key or f"image {order.image_id}", pixels)
         return infer_for(self.triton, turn, is_exact=EXACT in (order.precision, self.precision))
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
