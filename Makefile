@@ -44,7 +44,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade test-cluster chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-quality bench-peers lock version release clean
+COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade test-cluster test-cluster-machine chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-console bench-quality bench-peers lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -116,6 +116,10 @@ test-upgrade: .venv/dev models  ## run the release before beside this one, under
 # A name after -k chooses tests: make test-cluster ARGS='-k rotated'
 test-cluster: .venv/dev .loupe/helm/ready $(if $(KUBECONFIG),,.loupe/cluster/ready)  ## install, break, upgrade and roll back the chart on a real control plane, or on the cluster of KUBECONFIG
 	@LOUPE_CLUSTER=yes $(BIN)/pytest --timeout 600 $(ARGS) tests/cluster tests/chart/test_second_day.py
+
+# as root on Debian 12 with Python 3.11 of Debian: the pods really run
+test-cluster-machine: .venv/dev .loupe/helm/ready .loupe/cluster/machine-ready  ## the same with a node that runs the pods, in namespaces of this machine
+	@tests/cluster/machine/enter env LOUPE_CLUSTER=yes $(BIN)/pytest --timeout 900 $(ARGS) tests/cluster
 
 # as root on Linux with FUSE
 chaos-powerloss: .venv/dev models  ## cut the power below PostgreSQL and NATS, under load: make chaos-powerloss [SEED=…] [FAILURES=5]
@@ -192,6 +196,9 @@ bench-absolute: .venv/dev models  ## measure seconds for photos of several sizes
 bench-peers: .venv/dev models  ## compare with other upscalers on this machine: make bench-peers [SIZES=256,1024,4096] [PEERS=torch]
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench.peers $(if $(SIZES),--sizes $(SIZES)) --peers "$(PEERS)"
 
+bench-console: .venv/dev models  ## measure what the console weighs, how soon it is usable, and a history of 100,000 images
+	@$(BIN)/python -m tests.bench.console
+
 bench-quality: .venv/dev models  ## measure the quality of auto and of each model
 	@PYTHONPATH=services/inference/models:services/inference/models/backend $(BIN)/python -m tests.bench.quality
 
@@ -219,6 +226,12 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 # Kubernetes and etcd from their Go modules: 2 GB, and minutes the first time
 .loupe/cluster/ready: tests/cluster/kubernetes/build tests/cluster/kubernetes/go.mod tests/cluster/kubernetes/crds.txt
 	@tests/cluster/kubernetes/build .loupe/cluster
+
+.loupe/cluster/machine-ready: .loupe/cluster/ready tests/cluster/machine/programs .loupe/triton/ready
+	@tests/cluster/machine/programs .loupe/cluster
+	@$(MAKE) --no-print-directory models
+	@$(BIN)/python -m tests.cluster.machine.images
+	@touch $@
 
 # A target of its own, because `make up` goes on without it
 .loupe/console/ready: $(UV) requirements/node.txt $(CONSOLE)

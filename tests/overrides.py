@@ -18,4 +18,7 @@ MANY_REQUESTS = {
 """All tests send their requests from one address, which must not reach its hourly limit."""
 QUOTAS = {"BILLING_PLANS_FILE": ""}
 """The plans that come with Loupe. A local Loupe has them without monthly quotas."""
-OVERRIDES = SHORT_TIMES | MANY_REQUESTS | QUOTAS
+LARGEST_SHOWN_PIXELS = 3_000_000
+SMALL_PYRAMIDS = {"INFERENCE_LARGEST_SHOWN_PIXELS": str(LARGEST_SHOWN_PIXELS)}
+"""Pictures that a test makes in a second are large enough for a pyramid."""
+OVERRIDES = SHORT_TIMES | MANY_REQUESTS | QUOTAS | SMALL_PYRAMIDS

@@ -15,6 +15,7 @@ import { forgetUploads } from "./state/uploads";
 import { texts } from "./texts";
 
 // the first page stays small: pages that few people open are loaded when they are
+const Audit = lazy(() => import("./pages/audit").then((page) => page.Audit));
 const Batches = lazy(() => import("./pages/batches").then((page) => page.Batches));
 const Batch = lazy(() => import("./pages/batch").then((page) => page.Batch));
 const Tokens = lazy(() => import("./pages/tokens").then((page) => page.Tokens));
@@ -68,6 +69,7 @@ function Inside() {
           <Route path="/console/webhooks" component={Webhooks} />
           <Route path="/console/webhooks/:id" component={Webhook} />
           <Route path="/console/account" component={Account} />
+          <Route path="/console/audit" component={Audit} />
           <Route default component={Upscale} />
         </Router>
       </Shell>

@@ -3,6 +3,11 @@
 ABILITIES = ("images:read", "images:write", "images:delete", "user:read")
 """All abilities that an API token can have."""
 
+ADMIN = "admin"
+"""The ability of an operator's session of the console. No API token has it."""
+OPERATOR = "operator"
+"""The role of users who run the installation."""
+
 SCALE_FACTORS = (2, 3, 4)
 LONGEST_OUTPUT_SIDE = 16_384
 """Limit for the longer side of a result, in pixels."""

@@ -36,6 +36,21 @@ SECOND_FACTOR_REQUIRED = Refusal(
     fields={"otp": ("The otp field is required.",)},
 )
 
+ACCOUNT_BLOCKED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "account_blocked",
+    "This account is blocked. Ask the operator of this installation.",
+)
+OPERATOR_SECOND_FACTOR_REQUIRED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "operator_second_factor_required",
+    "Operators of this installation need a second factor. Switch it on, then try again.",
+)
+FIRST_RUN_REFUSED = Refusal(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "first_run_refused",
+    "The code is wrong, too old or used, or this installation has an operator.",
+)
 EMAIL_UNVERIFIED = Refusal(
     grpc.StatusCode.PERMISSION_DENIED, "email_unverified", "Your email address is not verified."
 )

@@ -24,7 +24,7 @@ async def schema(stores: Stores) -> AsyncGenerator[Sessions]:
 async def sessions(schema: Sessions) -> Sessions:
     async with schema.begin() as session:
         tables = sa.text(
-            "TRUNCATE outbox, signing_key, guesses, mail_count, audit_entry, user_account"
+            "TRUNCATE outbox, signing_key, guesses, mail_count, audit_entry, first_run, user_account"
             " RESTART IDENTITY CASCADE"
         )
         await (await session.connection()).execute(tables)

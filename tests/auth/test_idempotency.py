@@ -48,6 +48,8 @@ async def test_methods_without_side_effects_work_on_a_read_only_database(
             "ListTokens": user.ListTokens(pb.ListTokensRequest()),
             "ListOwnAudit": user.ListOwnAudit(pb.ListOwnAuditRequest()),
             "ListAudit": read_only.operator.ListAudit(pb.ListAuditRequest()),
+            "GetSettings": read_only.operator.GetSettings(pb.GetSettingsRequest()),
+            "GetFirstRun": read_only.gateway.GetFirstRun(pb.GetFirstRunRequest()),
             "ListUsers": read_only.operator.ListUsers(pb.ListUsersRequest()),
             "FindUser": read_only.operator.FindUser(pb.FindUserRequest(email="jane@example.com")),
         }

@@ -8,7 +8,7 @@ import asyncio
 import json
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from loupe_local.log import to_file
@@ -32,24 +32,10 @@ from tests.bench import (
     waiting,
     webhooks,
 )
+from tests.bench.figures import Figure, show
 from tests.bench.measure import share_mib
 
 RESULTS = REPOSITORY / ".loupe" / "bench.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A measured value and its target."""
-
-    value: float
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def is_met(self) -> bool:
-        return (self.at_least is None or self.value >= self.at_least) and (
-            self.at_most is None or self.value <= self.at_most
-        )
 
 
 async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[str, Figure]:
@@ -129,10 +115,7 @@ async def run(rounds: int, counts: fairness.Counts, *, only_fairness: bool) -> N
             figures |= await small_images_under_load(running, counts)
         if not only_fairness:
             figures |= await pixels(rounds)
-    for name, figure in figures.items():
-        target = f">= {figure.at_least}" if figure.at_least is not None else f"<= {figure.at_most}"
-        target = "" if figure.at_least is figure.at_most is None else target
-        print(f"{'ok  ' if figure.is_met else 'MISS'} {name:<42} {figure.value:9.2f}   {target}")
+    show(figures)
     RESULTS.write_text(json.dumps({name: asdict(each) for name, each in figures.items()}, indent=2))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 import runtimes
+from backend.pooled import PooledOpenVino
 from inference.decoding.pool import Decoder
 from inference.networks.auto import choose_model
 from inference.networks.network import Answer, Tensor
@@ -73,8 +74,15 @@ class Models:
     def __init__(self, precision: str) -> None:
         self._precision = precision
         self._loaded: dict[str, runtimes.Runtime] = {}
+        self._pooled: dict[str, PooledOpenVino] = {}
 
-    async def infer(self, name: str, tile: Tensor) -> Answer:
+    async def infer(
+        self, name: str, tile: Tensor, context: Tensor | None = None, output: str = "UPSCALED"
+    ) -> Answer:
+        if context is not None:
+            path = REPOSITORY_OF_MODELS / name / "1" / "model.onnx"
+            network = self._pooled.get(name) or self._pooled.setdefault(name, PooledOpenVino(path, 0))
+            return Answer(network.run({"IMAGE": tile, "CONTEXT": context}, [output])[0])
         if name not in self._loaded:
             path = REPOSITORY_OF_MODELS / name / "1" / "model.onnx"
             self._loaded[name] = runtimes.load(path, "openvino", self._precision, os.cpu_count() or 1)

@@ -33,6 +33,7 @@ async def test_methods_without_side_effects_work_on_a_read_only_database(
             "ListEntitlements": read_only.operator.ListEntitlements(
                 pb.ListEntitlementsRequest(user_ids=[JANE])
             ),
+            "GetSettings": read_only.operator.GetSettings(pb.GetSettingsRequest()),
             "GetLedger": read_only.operator.GetLedger(pb.GetLedgerRequest(user_id=JANE)),
         }
         await asyncio.gather(*calls.values())

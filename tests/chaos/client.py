@@ -160,6 +160,23 @@ class Client:
             one.image_id, one.batch_id = ids.get(one.file_name), batch["id"] if batch else None
         return batch["id"] if batch else None, submissions
 
+    async def send_manifest(self, count: int) -> tuple[int | None, list[Submission]]:
+        """Send links to pictures of the gallery with a key until they are accepted. Return the batch's id."""
+        fields, size = self.random.choice(OPTIONS)
+        submissions = [self.journal.add(self.user_id, *size) for _ in range(count)]
+        items = [
+            {"image_url": f"{self._gallery}/{one.file_name}", "reference": one.file_name}
+            for one in submissions
+        ]
+        headers = {"Idempotency-Key": submissions[0].file_name}
+        answer = await self.insist("POST", "/api/batches", json={"items": items, **fields}, headers=headers)
+        batch = answer.json()["data"] if answer is not None and _is_accepted(answer) else None
+        ids = {image["reference"]: image["id"] for image in batch["images"]} if batch else {}
+        for one in submissions:
+            one.is_accepted = _is_accepted(answer)
+            one.image_id, one.batch_id = ids.get(one.file_name), batch["id"] if batch else None
+        return batch["id"] if batch else None, submissions
+
     async def request(self, method: str, path: str, **options: Any) -> httpx2.Response | None:
         """Send a request once. Return None if no answer came."""
         address = self.random.choice(self._gateways) + path

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import LiteralString, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import nats
 import psycopg
@@ -23,9 +23,11 @@ from tests.chaos.world import World
 
 IMAGES = """
     SELECT id, user_id, batch_id, original_filename, original_path, upscaled_path, upscaled_width,
-        upscaled_height, status, failure_code, reservation_id::text, created_at
+        upscaled_height, status, failure_code, reservation_id::text, created_at, reference,
+        original_bytes > 0 AS has_file
     FROM image ORDER BY id
 """
+UNFETCHED = "SELECT image_id FROM image_source WHERE due_at IS NOT NULL"
 BATCHES = "SELECT id, status, total_images, completed_images, failed_images, created_at FROM batch"
 BLOCKS = """
     SELECT user_id, sum(total)::int AS total, sum(completed)::int AS completed, sum(failed)::int AS failed
@@ -55,7 +57,8 @@ async def collect(
         quotas=await _rows(world, "billing", evidence.QuotaRow, QUOTAS),
     )
     found.outboxes = {name: await _count_outbox(world, name) for name in WITH_DATABASE}
-    found.waiting_uploads = await _waiting_uploads(world)
+    found.waiting_uploads = frozenset(await _column(world, WAITING_UPLOADS))
+    found.unfetched = await _column(world, UNFETCHED)
     found.objects = await asyncio.to_thread(_keys, world)
     await _read_results(world, found.images, known)
     found.results = known
@@ -80,10 +83,11 @@ async def _count_outbox(world: World, database: str) -> int:
         return len(await (await connection.execute("SELECT id FROM outbox")).fetchall())
 
 
-async def _waiting_uploads(world: World) -> frozenset[str]:
+async def _column(world: World, query: LiteralString) -> list[Any]:
+    """Return the one column that a query reads from the database of images."""
     url = world.stack.stores.postgres.admin_url("images")
     async with await psycopg.AsyncConnection.connect(url) as connection:
-        return frozenset(key for (key,) in await (await connection.execute(WAITING_UPLOADS)).fetchall())
+        return [value for (value,) in await (await connection.execute(query)).fetchall()]
 
 
 def _keys(world: World) -> frozenset[str]:

@@ -23,6 +23,9 @@ class ImageRow:
     failure_code: str | None
     reservation_id: str
     created_at: datetime
+    reference: str | None = None
+    has_file: bool = True
+    """False if the file of an item of a manifest was not fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +94,8 @@ class Evidence:
     quotas: Sequence[QuotaRow] = ()
     outboxes: Mapping[str, int] = field(default_factory=dict[str, int])
     objects: frozenset[str] = frozenset()
+    unfetched: Sequence[int] = ()
+    """The ids of images whose file is still to be fetched."""
     waiting_uploads: frozenset[str] = frozenset()
     """The keys of direct uploads that were not used yet. Their objects may be there or not."""
     results: Mapping[int, Reading | str] = field(default_factory=dict[int, Reading | str])

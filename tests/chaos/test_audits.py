@@ -126,6 +126,8 @@ WRONG: list[tuple[str, str, Spoil]] = [
     ("known", "a refused image exists", row(1, original_filename="000005.png")),
     ("known", "the image belongs to another user", row(1, user_id=8)),
     ("known", "the client has another id", submission(0, image_id=2)),
+    ("manifests", "a file is still to be fetched", edit("unfetched", lambda _: [1])),
+    ("manifests", "two items were mixed up", row(1, reference="000009.png")),
     ("own bytes", "two results were mixed up", result(1, Reading(2, 48, 48))),
     ("own bytes", "a result shows nothing of ours", result(1, Reading(None, 48, 48))),
     ("own bytes", "a result is damaged", result(1, "OSError: truncated")),

@@ -17,7 +17,7 @@ GIVEN = "given-by-a-secret-that-is-there-already-0123456789"
 OF_LIBRARIES = re.compile(r"OTEL_\w+|SSL_CERT_FILE|HOME|TMPDIR|PYTHON\w+")
 OF_COMMANDS = {
     *re.findall(r"LOUPE_TRITON_\w+", SCRIPT.read_text()),
-    *(f"LOUPE_{name.upper()}" for name in (*admin.REQUIRED_NAMES, *admin.OPTIONAL_NAMES)),
+    *(f"LOUPE_{name.upper()}" for name in (*admin.REQUIRED_NAMES, *admin.OPTIONAL_NAMES, *admin.TLS_FILES)),
 }
 """Variables that Triton's start script and loupe-admin read."""
 

@@ -38,6 +38,10 @@ class Cluster(Protocol):
         """The flags of Helm that an installation or upgrade needs on this cluster."""
         ...
 
+    def settle(self) -> None:
+        """Wait until the stores are ready. An upgrade before that has no hooks that use them."""
+        ...
+
     def find(self, kind: str, name: str) -> Object | None: ...
     def get(self, kind: str, name: str) -> Object: ...
     def of(self, kind: str) -> list[Object]: ...
@@ -54,7 +58,9 @@ class Installation:
     major: int
 
     def install(self, *argv: str, **values: Any) -> str:
-        return self._apply("install", *argv, values=values)
+        answer = self._apply("install", *argv, values=values)
+        self.cluster.settle()
+        return answer
 
     def upgrade(self, *argv: str, **values: Any) -> str:
         """Upgrade to exactly these values. Without any, Helm would use those of the last revision again."""

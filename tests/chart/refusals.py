@@ -27,6 +27,7 @@ def external(**stores: Any) -> dict[str, Any]:
     return {name: {"mode": "external", **given} for name, given in stores.items()}
 
 
+TLS_NATS = {"host": "nats.example.com", "clientTls": {"existingSecrets": {"gateway": "own"}}}
 BACKUP = {"endpoint": "https://s3.example.com", "bucket": "backups"}
 EXTERNAL = external(
     postgresql={"existingSecret": "given", "external": {"host": "postgres.example.com"}},
@@ -221,6 +222,11 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
         ),
         "nats.existingSecret and nats.external.credentials.existingSecret both say how services log in",
     ),
+    (
+        external(nats={"external": {**TLS_NATS, "tls": False}}),
+        "nats.external.clientTls needs nats.external.tls=true",
+    ),
+    (external(nats={"external": TLS_NATS}), "auth has no login at the external NATS: name its certificate"),
     ({"global": {"ipFamilies": ["IPv6", "IPv4"]}}, "global.ipFamilies names two families"),
     ({**EXTERNAL, "backup": {"enabled": True}}, "backup saves the stores in the cluster"),
     ({"backup": {"enabled": True}}, "backup needs backup.s3.endpoint and backup.s3.bucket"),

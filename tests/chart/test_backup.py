@@ -16,7 +16,7 @@ from loupe_local.service_names import WITH_DATABASE
 from loupe_local.stores import Stores
 from tests.chart.checks.all import CHECKS
 from tests.chart.environment import environment
-from tests.chart.helm import MAJORS, REPOSITORY, Refused
+from tests.chart.helm import DEFAULT, MAJORS, REPOSITORY, Refused, release
 from tests.chart.installation import installation
 from tests.chart.kubernetes import VERSIONS, problems
 from tests.chart.objects import Object
@@ -227,6 +227,25 @@ def test_databases_are_saved_in_the_order_of_the_docs() -> None:
     [documented] = re.findall(r"\| PostgreSQL \| (.*), in this order", page)
     assert saved == re.findall(r"`(\w+)`", documented)
     assert set(saved) == set(WITH_DATABASE)
+
+
+def test_all_containers_have_what_an_operator_adds() -> None:
+    added = {
+        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example.com"}],
+        "extraVolumes": [{"name": "more", "emptyDir": {"sizeLimit": "1Mi"}}],
+        "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
+    }
+
+    chart = release(DEFAULT, paused=True, backup=RESTORING["backup"] | added)
+
+    pods = [pod for pod in chart.pods if pod.component in ("backup", "restore")]
+    containers = [one for pod in pods for one in pod.containers]
+    assert len(containers) == 5
+    assert [one["name"] for one in containers if added["extraEnv"][0] not in one["env"]] == []
+    assert [
+        one["name"] for one in containers if added["extraVolumeMounts"][0] not in one["volumeMounts"]
+    ] == []
+    assert [str(pod) for pod in pods if added["extraVolumes"][0] not in pod.spec["volumes"]] == []
 
 
 def test_a_paused_release_makes_no_backup() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import ssl
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -24,30 +25,30 @@ from tests.chart.programs import argv_of, container_of, run
 NATS_HOST, DATABASE_HOST = "nats.example.com", "postgres.example.com"
 
 
-def with_certificates(**nats: Any) -> Release:
-    """Return external stores that take client certificates, and for NATS whatever is given beside them."""
+CERTIFICATES = {"clientTls": {"existingSecret": "shared", "existingSecrets": {"gateway": "own"}}}
+CREDENTIALS = {"credentials": {"existingSecret": "creds"}}
+LOGINS: dict[str, dict[str, Any]] = {"certificates": CERTIFICATES, "credentials": CREDENTIALS}
+
+
+@functools.cache
+def chart_with(login: str) -> Release:
+    """Return external stores without passwords: PostgreSQL with certificates, NATS with one of `LOGINS`."""
     databases = {one: {"existingSecret": "", "name": one, "user": one} for one in WITH_DATABASE}
+    own = {"existingSecrets": dict.fromkeys(WITH_DATABASE, "mine")}
     return release(
         "external",
         postgresql={
             "existingSecret": "",
             "databases": databases,
-            "external": {
-                "host": DATABASE_HOST,
-                "clientTls": {"existingSecrets": dict.fromkeys(WITH_DATABASE, "mine")},
-            },
+            "external": {"host": DATABASE_HOST, "clientTls": own},
         },
-        nats={"existingSecret": "", "external": {"host": NATS_HOST, **nats}},
+        nats={"existingSecret": "", "external": {"host": NATS_HOST, **LOGINS[login]}},
     )
 
 
-CERTIFICATES = {"clientTls": {"existingSecret": "shared", "existingSecrets": {"gateway": "own"}}}
-CREDENTIALS = {"credentials": {"existingSecret": "creds"}}
-
-
-@pytest.mark.parametrize("nats", [CERTIFICATES, CREDENTIALS], ids=["certificates", "credentials"])
-def test_a_release_without_passwords_is_correct(nats: dict[str, Any]) -> None:
-    chart = with_certificates(**nats)
+@pytest.mark.parametrize("login", LOGINS)
+def test_a_release_without_passwords_is_correct(login: str) -> None:
+    chart = chart_with(login)
 
     variables = {one["name"] for pod in chart.pods for each in pod.containers for one in each.get("env", [])}
     assert [problem for check in CHECKS for problem in check(chart)] == []
@@ -57,21 +58,21 @@ def test_a_release_without_passwords_is_correct(nats: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("service", NAMES)
 @pytest.mark.parametrize(
-    ("nats", "secret", "files"),
+    ("login", "secret", "files"),
     [
         (
-            CERTIFICATES,
+            "certificates",
             "nats-tls",
             {"nats_certificate": "/nats-tls/tls.crt", "nats_key": "/nats-tls/tls.key"},
         ),
-        (CREDENTIALS, "nats-credentials", {"nats_credentials_file": "/nats-credentials/{}.creds"}),
+        ("credentials", "nats-credentials", {"nats_credentials_file": "/nats-credentials/{}.creds"}),
     ],
     ids=["certificates", "credentials"],
 )
 def test_a_service_finds_its_files_for_the_broker(
-    service: str, nats: dict[str, Any], secret: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    service: str, login: str, secret: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chart = with_certificates(**nats)
+    chart = chart_with(login)
     (pod, container), *_ = containers_of(chart, service)
 
     for name, value in environment(chart, container).items():
@@ -88,7 +89,7 @@ def test_a_service_finds_its_files_for_the_broker(
 
 
 def test_a_service_shows_its_own_certificate_or_else_that_of_all() -> None:
-    chart = with_certificates(**CERTIFICATES)
+    chart = chart_with("certificates")
 
     shown = {
         pod.component: volume["secret"]["secretName"]
@@ -138,7 +139,7 @@ async def test_a_database_is_migrated_with_a_client_certificate(stores: Stores, 
     authority = Authority(tmp_path)
     mine = authority.sign("billing")
     mine.key.chmod(0o600)
-    chart = with_certificates(**CREDENTIALS)
+    chart = chart_with("credentials")
     container = container_of(chart, "billing", "schema")
     filled = environment(chart, container)
     password = stores.postgres.passwords["billing"]

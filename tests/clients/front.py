@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-UPLOAD = b"POST /api/images/upscale "
+UPLOADS = (b"POST /api/images/upscale ", b"POST /api/batches ")
 CHUNK = 64 * 1024
 Fault = dict[str, Any]
 
@@ -24,7 +24,7 @@ async def front(target: int, faults: Sequence[Fault]) -> AsyncGenerator[str]:
             tasks.add(task)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
-            fault = pending.pop(0) if pending and head.startswith(UPLOAD) else {}
+            fault = pending.pop(0) if pending and head.startswith(UPLOADS) else {}
             await pass_on(head, reader, writer, target, fault)
         writer.close()
 

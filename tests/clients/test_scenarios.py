@@ -12,12 +12,14 @@ import yaml
 
 from loupe_client import AsyncLoupe, Loupe, errors
 from loupe_client.command import exits
+from loupe_client.sources import is_link
 from loupe_local.stack import Stack
 from tests.clients.conftest import SIZE, size_of, used
 from tests.clients.front import front
 from tests.clients.node_project import NodeProject
 from tests.clients.shell import Shell
 from tests.gateway.harness import People, Person
+from tests.outbound.servers import answer, host
 
 SCENARIOS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "scenarios.yaml").read_text())
 RESULT = "result.jpg"
@@ -29,7 +31,13 @@ Client = Callable[[str, Shell, str], Awaitable[int]]
 async def synchronous(url: str, shell: Shell, picture: str) -> int:
     def call() -> None:
         with Loupe(url, shell.variables["LOUPE_TOKEN"]) as loupe:
-            loupe.upscale(shell.folder / picture, scale=2).save(shell.folder / RESULT)
+            if is_link(picture):
+                batch = loupe.batches.create([{"image_url": picture, "reference": "it"}], scale=2)
+                image = loupe.batches.wait(batch.id).images[0]
+                assert image.reference == "it"
+                loupe.images.download(image.id, shell.folder / RESULT)
+            else:
+                loupe.upscale(shell.folder / picture, scale=2).save(shell.folder / RESULT)
 
     await asyncio.to_thread(call)
     return 0
@@ -37,7 +45,12 @@ async def synchronous(url: str, shell: Shell, picture: str) -> int:
 
 async def asynchronous(url: str, shell: Shell, picture: str) -> int:
     async with AsyncLoupe(url, shell.variables["LOUPE_TOKEN"]) as loupe:
-        await (await loupe.upscale(shell.folder / picture, scale=2)).save(shell.folder / RESULT)
+        if is_link(picture):
+            batch = await loupe.batches.create([{"image_url": picture}], scale=2)
+            image = (await loupe.batches.wait(batch.id)).images[0]
+            await loupe.images.download(image.id, shell.folder / RESULT)
+        else:
+            await (await loupe.upscale(shell.folder / picture, scale=2)).save(shell.folder / RESULT)
     return 0
 
 
@@ -49,7 +62,9 @@ def typescript(project: NodeProject) -> Client:
     """Return the TypeScript client, whose errors become those of the same name here."""
 
     async def client(url: str, shell: Shell, picture: str) -> int:
-        environment = {**shell.variables, "LOUPE_URL": url, "PICTURE": str(shell.folder / picture)}
+        environment = {**shell.variables, "LOUPE_URL": url, "PICTURE": picture}
+        if not is_link(picture):
+            environment["PICTURE"] = str(shell.folder / picture)
         environment["RESULT"] = str(shell.folder / RESULT)
         shutil.copy(PROGRAM, project.folder)
         status, output = await project.run("node", PROGRAM.name, **environment)
@@ -90,9 +105,11 @@ async def test_a_scenario_ends_as_it_must(
     await prepare(scenario.get("before"), people, person, stack)
     expected = scenario.get("error")
 
-    async with front(int(stack.api.rpartition(":")[2]), scenario.get("faults", ())) as url:
+    api_port, faults = int(stack.api.rpartition(":")[2]), scenario.get("faults", ())
+    async with front(api_port, faults) as url, host(answer(photo_file.read_bytes())) as server:
+        picture = scenario.get("picture", "photo.jpg")
         try:
-            code, error = await client(url, shell, scenario.get("picture", "photo.jpg")), None
+            code, error = await client(url, shell, server.url if picture == "link" else picture), None
         except errors.LoupeError as caught:
             code, error = exits.code_of(caught), caught
 

@@ -83,7 +83,7 @@ def control_plane(folder: Path) -> Generator[Path]:
     files.write()
     with ExitStack() as running:
         for name, arguments in _components(files).items():
-            process = running.enter_context(_component(files.folder, name, arguments))
+            process = running.enter_context(component(files.folder, BUILT / "bin" / name, arguments))
             _wait(process, files, name)
         yield files.kubeconfig
 
@@ -120,6 +120,7 @@ def _components(files: Files) -> dict[str, list[str]]:
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.96.0.0/16",
             "--authorization-mode=Node,RBAC",
+            "--kubelet-preferred-address-types=InternalIP",
             # an address of the loopback is no valid endpoint of the Service `kubernetes`
             "--endpoint-reconciler-type=none",
         ],
@@ -136,11 +137,12 @@ def _components(files: Files) -> dict[str, list[str]]:
 
 
 @contextmanager
-def _component(folder: Path, name: str, arguments: list[str]) -> Generator[subprocess.Popen[bytes]]:
+def component(folder: Path, program: Path, arguments: list[str]) -> Generator[subprocess.Popen[bytes]]:
+    """Run a program until the block ends. It ends with us too, and logs to the folder."""
     starter = [sys.executable, child.__file__, str(os.getpid()), "own", str(folder)]
-    program = [str(BUILT / "bin" / name), *arguments]
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen([*starter, *program], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    command = [*starter, str(program), *arguments]
+    with (folder / f"{program.name}.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             yield process
         finally:

@@ -59,6 +59,9 @@ class Node:
         pods = self.connection.get("/api/v1/pods", fieldSelector=f"spec.nodeName={self.name}")
         for pod in pods["items"]:
             self._try(self._settle, pod)
+        self.look_after_claims()
+
+    def look_after_claims(self) -> None:
         for claim in self.connection.get("/api/v1/persistentvolumeclaims")["items"]:
             self._try(self._provide, claim)
         for volume in self.connection.get("/api/v1/persistentvolumes")["items"]:
@@ -100,6 +103,10 @@ class Node:
         self._addresses += 1
         return f"10.244.{self._addresses // 250 % 250}.{self._addresses % 250 + 1}"
 
+    def path(self, claim: Object) -> str:
+        """Return the folder for a claim. No pod runs that would use it."""
+        return f"/nowhere/{claim['metadata']['name']}"
+
     def _provide(self, claim: Object) -> None:
         spec, metadata = claim["spec"], claim["metadata"]
         if spec.get("volumeName") or spec.get("storageClassName") != STORAGE_CLASS:
@@ -110,7 +117,7 @@ class Node:
             "spec": {
                 "capacity": spec["resources"]["requests"],
                 "accessModes": spec["accessModes"],
-                "hostPath": {"path": "/nowhere"},
+                "hostPath": {"path": self.path(claim)},
                 "storageClassName": STORAGE_CLASS,
                 "claimRef": reference | {"apiVersion": "v1", "kind": "PersistentVolumeClaim"},
                 "persistentVolumeReclaimPolicy": "Retain",

@@ -9,6 +9,7 @@ from tests.chart.api.kinds import KINDS, Kind
 from tests.chart.objects import Object
 from tests.cluster.connection import MERGE, Connection, Refused
 from tests.cluster.node import Fates
+from tests.cluster.waiting import until
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
@@ -39,6 +40,10 @@ class Space:
     def delete(self) -> None:
         """Start to delete everything. Kubernetes goes on with it by itself."""
         self.connection.send("DELETE", f"/api/v1/namespaces/{self.namespace}")
+
+    def settle(self) -> None:
+        """Wait until the stores are ready. An upgrade before that has no hooks that use them."""
+        until(lambda: all(_is_ready(one) for one in self.of("StatefulSet")), "the stores are ready", 300)
 
     def kubectl(self, *argv: str, stdin: str | None = None) -> str:
         return self.connection.kubectl("--namespace", self.namespace, *argv, stdin=stdin)
@@ -85,3 +90,7 @@ class Space:
         known = next((one for one in KINDS if one.name == kind), Kind("v1", kind))
         path = f"{known.root}/namespaces/{self.namespace}/{known.plural}"
         return f"{path}/{quote(name)}" if name else path
+
+
+def _is_ready(store: Object) -> bool:
+    return store.get("status", {}).get("readyReplicas", 0) == store["spec"]["replicas"]

@@ -1,6 +1,7 @@
 """Who may call: methods must list their callers, and a token must be signed, current and for this service."""
 
 import asyncio
+import importlib
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from common import errors, identity, rpc
 from common.identity import Principal, ServiceTokens, Verifier
+from loupe.contract import ABILITIES, ADMIN, OPERATOR
 from loupe.images.v1 import images_pb2 as pb
 from tests.common.harness import RpcHarness, Serve
 from tests.internal_tokens import TokenIssuer, unsigned
@@ -315,3 +317,35 @@ async def test_service_tokens_are_cached_and_renewed_before_they_expire() -> Non
     assert other == "images 2"
     assert again == "auth 4"
     assert issued == ["billing", "images", "auth", "auth"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "reason"),
+    [
+        (Principal(user_id=1, abilities=frozenset({ADMIN})), "caller_refused"),
+        (Principal(user_id=1, role=OPERATOR), "missing_ability"),
+        (Principal(service="gateway"), "caller_refused"),
+        (Principal(user_id=1, role=OPERATOR, abilities=frozenset({ADMIN})), ""),
+        (Principal(service="operator"), ""),
+    ],
+)
+def test_a_method_of_operators_needs_role_and_ability(caller: Principal, reason: str) -> None:
+    try:
+        rpc.OPERATORS.require(caller)
+    except errors.PermissionDenied as error:
+        assert error.reason == reason  # noqa: PT017  some callers are admitted
+    else:
+        assert not reason
+
+
+@pytest.mark.parametrize("service", ["auth", "billing", "images", "outbound"])
+def test_no_service_lets_a_user_do_what_only_operators_may(service: str) -> None:
+    callers = importlib.import_module(f"{service}.rpc").CALLERS
+
+    operators = {name for name, one in callers.items() if "operator" in one.services}
+
+    user = Principal(user_id=1, abilities=frozenset({*ABILITIES, ADMIN}))
+    assert "GetSettings" in operators
+    for name in operators:
+        with pytest.raises(errors.PermissionDenied):
+            callers[name].require(user)

@@ -69,6 +69,23 @@ async def test_a_new_name_and_a_new_password_are_saved(visit: NewVisitor, people
     await expect(page.get_by_label("Name", exact=True)).to_have_value("Grace")
 
 
+async def test_the_activity_shows_logins_also_refused_ones(visit: NewVisitor, people: People) -> None:
+    visitor, person = await visit(), await people.new()
+    visitor.may_be_refused = True
+    await visitor.open()
+    await visitor.sign_in(person, "Wrong-horse-1")
+    await visitor.sees("The provided credentials are incorrect.")
+    await visitor.sign_in(person)
+    page = visitor.page
+    await page.get_by_role("link", name="Account", exact=True).click()
+
+    await page.get_by_role("link", name="Activity").click()
+
+    await visitor.sees("A login with an unknown address or a wrong password")
+    await page.get_by_text("Details").first.click()
+    await visitor.sees("Mozilla/")
+
+
 async def test_the_console_speaks_german_too(visit: NewVisitor, people: People) -> None:
     visitor = await visit(locale="de-DE")
     page = visitor.page

@@ -25,6 +25,7 @@ PAGES = (
     "/webhooks",
     "/webhooks/{webhook_id}",
     "/account",
+    "/audit",
 )
 DOORS = ("", "/register", "/forgot")
 LONG_NAME = "a picture with a rather long name, as some telephones give them.png"

@@ -136,6 +136,7 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
             "used": or_null(TEXT),
             "reason": or_null(TEXT),
             "message": or_null(TEXT),
+            "denoise": or_null(a("integer", minimum=0, maximum=3)),
             "precision": or_null(TEXT),
         }
     ),

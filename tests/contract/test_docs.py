@@ -26,7 +26,8 @@ INTERNAL_CODES = {
     # for operators only
     "dead_message_not_found", "image_not_failed", "plan_not_found", "no_subscription", "free_plan",
     "invalid_period", "invalid_quota", "invalid_limit", "too_many_users", "redrive_failed",
-    "consumer_unavailable", "invalid_position",
+    "consumer_unavailable", "invalid_position", "own_account", "operator_exists", "first_run_refused",
+    "operator_second_factor_required",
 }  # fmt: skip
 EXAMPLES = {
     "Registration successful. Please verify your email to access all features.": shapes.SESSION,

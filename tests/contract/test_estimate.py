@@ -9,6 +9,7 @@ from loupe_local.stack import Stack
 from tests.client import client_of, count_used_images, upscale, wait_for_status
 from tests.contract.api_client import SMALL, data_of, invalid_fields, refusal
 from tests.contract.shapes import ESTIMATE
+from tests.contract.test_direct_uploads import prepare, store
 from tests.gateway.harness import People
 
 DONE = "Estimate made successfully"
@@ -33,6 +34,21 @@ async def test_an_estimate_says_what_the_upload_then_becomes(stack: Stack, peopl
     assert image["upscaled_dimensions"] == f"{result['width']}x{result['height']}"
     assert image["upscaled_path"].endswith(f".{result['format']}")
     assert told["quota"] == {"used": used - 1, "limit": 250, "remaining_after": 250 - used}
+
+
+async def test_the_picture_may_be_a_direct_upload_which_stays_unused(jane: httpx2.AsyncClient) -> None:
+    upload = await prepare(jane)
+    missing = data_of(await jane.post("/api/estimate", json={"upload_id": upload["id"]}), DONE, ESTIMATE)
+    await store(upload)
+    body = {"upload_id": upload["id"], "scale_factor": 3}
+    told = data_of(await jane.post("/api/estimate", json=body), DONE, ESTIMATE)
+    both = await jane.post("/api/estimate", json=body | PICTURE)
+    made = await jane.post("/api/images/upscale", json=body)
+
+    assert missing["refusals"][0]["errors"] == {"upload_id": ["No file was stored for this upload yet."]}
+    assert (told["accepted"], told["result"]) == (True, {"width": 72, "height": 48, "format": "jpeg"})
+    assert set(invalid_fields(both)) == {"width", "height"}
+    assert made.status_code == 202
 
 
 async def test_a_form_and_texts_are_the_same_as_json(jane: httpx2.AsyncClient) -> None:

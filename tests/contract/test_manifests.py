@@ -3,15 +3,19 @@
 import asyncio
 import csv
 import io
+import os
 import re
 import secrets
 import zipfile
+from asyncio.subprocess import PIPE
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from loupe_local.stack import Stack
+from loupe_local.state import REPOSITORY
 from tests.client import client_of, count_used_images, pause_worker, wait_until_used
 from tests.contract.api_client import SMALL, data_of, invalid_fields, refusal, until_deleted
 from tests.contract.shapes import ACCEPTED_MANIFEST, MANIFEST
@@ -422,6 +426,24 @@ async def test_items_must_be_a_list(jane: httpx2.AsyncClient, items: object) -> 
     fields = invalid_fields(await jane.post(PATH, json={"items": items}))
 
     assert fields == {"items": ["The items must be a list." if items else "The items field is required."]}
+
+
+async def test_the_program_of_the_page_upscales_a_folder_of_links(stack: Stack, tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "api.md").read_text()
+    [program] = re.findall(r"upscale-links.sh links results.zip`.*?```sh\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "links" / "cats").mkdir(parents=True)
+    async with host(JPEG) as server:
+        (tmp_path / "links" / "cats" / 'a "tom".txt').write_text(f"{server.url}\r\n")
+        (tmp_path / "links" / "bad.txt").write_text(INNER)
+        running = await asyncio.create_subprocess_exec(
+            "sh", "-c", program, "sh", "links", "results.zip",
+            env=os.environ | {"API": stack.api, "TOKEN": stack.token}, cwd=tmp_path, stdout=PIPE,
+        )  # fmt: skip
+        printed, _ = await running.communicate()
+
+    assert running.returncode == 0
+    assert b"1 upscaled, 1 failed" in printed
+    assert zipfile.ZipFile(tmp_path / "results.zip").namelist() == ["report.csv", "cats/a _tom_.jpg"]
 
 
 async def test_a_fetched_image_waits_for_its_turn_like_others(stack: Stack, jane: httpx2.AsyncClient) -> None:

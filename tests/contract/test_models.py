@@ -11,7 +11,7 @@ import pytest
 from builder.registry import EIGHT_BIT_NETWORKS, MODELS, NETWORKS, Model, factors_of, networks_of
 from gateway.routes.uploads import OPTIONS
 from images.catalogue import ALWAYS_SERVED
-from inference.networks.auto import ENHANCE, PIXEL, REQUIRED
+from inference.networks.auto import ART, ENHANCE, PIXEL, REQUIRED
 from inference.networks.registry import AUTO, BUILT_IN, network_names
 from inference.settings import NAMES
 from loupe.contract import SCALE_FACTORS
@@ -49,19 +49,19 @@ def test_the_generated_table_is_current() -> None:
 def test_all_services_know_the_same_models() -> None:
     names = [model.name for model in MODELS]
 
-    assert names == [AUTO, *NAMES] == [AUTO, *REQUIRED, ENHANCE, PIXEL] == OPTIONS["model"]["enum"]
+    assert names == [AUTO, *NAMES] == [AUTO, *REQUIRED, ART, ENHANCE, PIXEL] == OPTIONS["model"]["enum"]
     assert (AUTO, *REQUIRED) == ALWAYS_SERVED
     assert all(network.is_always_built for network in EIGHT_BIT_NETWORKS if network.model.name in REQUIRED)
 
 
 def test_every_network_can_be_built_for_8_and_for_16_bits_and_cut_without_a_seam() -> None:
     overlaps = {network.name: network.overlap for network in NETWORKS}
-    scales = {network.name: network.scale for network in NETWORKS}
+    scales = {network.base_name: network.scale for network in NETWORKS}
 
-    assert network_names(ALL_MODELS) == set(overlaps)
+    assert network_names(ALL_MODELS, also_lazy=True) == set(overlaps)
     for network in (network for model in ALL_MODELS for network in model.networks):
         assert network.pass_scale == scales[network.name]
-        assert network.overlap >= overlaps[network.name]
+        assert network.overlap >= overlaps[network.names[0]]
 
 
 def test_every_model_reaches_the_largest_factor() -> None:

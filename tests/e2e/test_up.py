@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
@@ -110,6 +111,7 @@ async def test_a_run_is_described_in_local_json_restarts_dead_processes_and_stop
     assert process.returncode == 0
     assert f"Loupe is ready at {found['api']}".encode() in output
     assert b"curl --fail-with-body" in output
+    assert re.search(rb"  first run      code [a-z2-7]{5}(-[a-z2-7]{5}){3} for the first operator", output)
     assert b"triton 1 of its processes died, and it cannot stop by itself; killed" in output
     assert b"still running" not in output
     assert not (home / ".loupe" / "local.json").exists()

@@ -73,6 +73,7 @@ def test_a_new_batch_has_the_shape_of_the_reference() -> None:
         ("target_width", None),
         ("target_height", None),
         ("webhook_url", None),
+        ("stage", "queued"),
     ]
     assert list(images[0].items()) == [
         ("id", 101),
@@ -91,6 +92,7 @@ def test_a_new_batch_has_the_shape_of_the_reference() -> None:
         ("queue_position", None),
         ("estimated_seconds", None),
         ("warnings", []),
+        ("reference", None),
     ]
     assert [image["id"] for image in images] == [101, 102]
 
@@ -115,7 +117,7 @@ def test_an_ended_batch_has_all_details() -> None:
     assert (written.scale_factor, written.target_width, written.target_height) == (None, 300, None)
     assert written.completed_at == "2026-02-15T12:00:05.000000Z"
     assert list(written.images[0].model_dump())[:3] == ["id", "batch_id", "original_filename"]
-    assert list(written.images[0].model_dump())[-3:] == ["previews", "webhook_url", "expires_at"]
+    assert list(written.images[0].model_dump())[-4:] == ["previews", "webhook_url", "expires_at", "reference"]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,15 @@ ABILITY_OF_METHOD = {
 }
 WORKER_METHODS = ("StartWork", "StopWork", "KeepWorking", "AnnounceModels")
 GATEWAY_METHODS = ("ListModels",)
-OPERATOR_METHODS = ("ListDeadMessages", "RedriveDeadMessage", "CheckObjects", "ReplayEndings")
+OPERATOR_METHODS = (
+    "ListDeadMessages",
+    "RedriveDeadMessage",
+    "CheckObjects",
+    "ReplayEndings",
+    "GetQueue",
+    "GetStorage",
+    "GetSettings",
+)
 
 
 async def call(images: "ImagesServiceAsyncStub", method: str, **fields: Any) -> Any:

@@ -81,6 +81,37 @@ def test_an_unknown_precision_is_named() -> None:
     assert caught.value.fields == {"precision": ["The precision must be one of: auto, exact."]}
 
 
+@pytest.mark.parametrize("model", ["", "auto", "clean", "art"])
+@pytest.mark.parametrize(("text", "level"), [("", None), ("0", 0), (" 3 ", 3)])
+def test_the_level_of_denoising_may_be_chosen(model: str, text: str, level: int | None) -> None:
+    for options in (pb.UpscaleRequest.Options, pb.CreateBatchRequest.Options):
+        form = options(denoise=text, model=model)
+        assert parse_form(form, (*ALWAYS_SERVED, "art")).denoise == level
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "problem"),
+    [
+        ("4", "clean", "The denoise must be between 0 and 3."),
+        ("-1", "faithful", "The denoise must be between 0 and 3."),
+        ("1.5", "", "The denoise must be an integer."),
+        (
+            "1",
+            "faithful",
+            (
+                "The model faithful has no levels of denoising: leave the field out, or ask for "
+                "auto, clean or art."
+            ),
+        ),
+    ],
+)
+def test_an_invalid_level_of_denoising_is_named(text: str, model: str, problem: str) -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        parse_form(pb.UpscaleRequest.Options(denoise=text, model=model), ALWAYS_SERVED)
+
+    assert caught.value.fields == {"denoise": [problem]}
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "65536", "72.5", "300dpi", "x", "1" * 30])
 def test_an_invalid_resolution_is_named(text: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:

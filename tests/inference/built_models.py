@@ -17,7 +17,9 @@ def assemble_without(*networks: str) -> dict[str, Model]:
 
 MODELS = assemble_without(*ENHANCE_NETWORKS)
 """The models that every worker serves."""
-FAITHFUL, CLEAN = MODELS["faithful"], MODELS["clean"]
+FAITHFUL, CLEAN, ART = MODELS["faithful"], MODELS["clean"], MODELS["art"]
 ENHANCE_LARGE = assemble_models(DESCRIPTIONS)["enhance"]
 ENHANCE_SMALL = assemble_without(ENHANCE_NETWORKS[0])["enhance"]
-ALL_MODELS = (FAITHFUL, CLEAN, ENHANCE_LARGE, ENHANCE_SMALL)
+ALL_MODELS = (FAITHFUL, CLEAN, ART, ENHANCE_LARGE, ENHANCE_SMALL)
+LEVELS = tuple(networks for model in (CLEAN, ART) for networks in model.levels.values())
+"""The networks of each level of denoising."""

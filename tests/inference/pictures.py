@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from inference.decoding.pool import Decoder
 from inference.encoding.writer import Writer, open_writer
@@ -70,3 +71,15 @@ def resampled(pixels: Pixels, size: tuple[int, int], piece: int = 50) -> Pixels:
     resampler = Resampler((pixels.shape[1], pixels.shape[0]), size)
     rows = [row for top in range(0, len(pixels), piece) for row in resampler.push(pixels[top : top + piece])]
     return np.concatenate(rows)
+
+
+def a_drawing() -> Image.Image:
+    """Return plain areas with slanted, anti-aliased edges."""
+    image = Image.new("RGB", (1200, 900), "#f4e3c1")
+    pen = ImageDraw.Draw(image)
+    for number in range(9):
+        left, top = 90 + 120 * number, 60 + 70 * number
+        colour = f"hsl({40 * number}, 70%, 50%)"
+        pen.polygon([(left, top), (left + 190, top + 70), (left + 60, top + 260)], colour, "black", 9)
+        pen.ellipse((left - 60, top + 150, left + 80, top + 310), colour, "black", 9)
+    return image.resize((400, 300), Image.Resampling.LANCZOS)

@@ -1,5 +1,6 @@
 """`auto` chooses a model for pictures of every kind, which the decoding child reads from files."""
 
+import io
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from itertools import product
@@ -16,6 +17,7 @@ from inference.networks.sample import BLOCK, MAX_BLOCKS, MAX_PALETTE_COLOURS, ta
 from inference.picture import Picture, Pixels
 from tests.bench.quality_sets import CUTS, cases, on_white, photo, screenshot, smaller
 from tests.inference.built_models import CLEAN, ENHANCE_LARGE, ENHANCE_SMALL, FAITHFUL, MODELS
+from tests.inference.pictures import a_drawing
 from tests.pixels import encoded
 
 EXPECTED = {
@@ -34,9 +36,9 @@ EXPECTED = {
     "256 dithered": {"clean_photo", "dithered"},
     "screenshot": {"hard_edges"},
     "screenshot q95": {"hard_edges"},
-    "screenshot q90": {"worn_jpeg"},
+    "screenshot q90": {"worn_jpeg", "drawing"},
     "photo in it": {"hard_edges"},
-    "line art": {"hard_edges", "few_colours"},
+    "line art": {"hard_edges", "few_colours", "drawing"},
     "1-bit": {"coarse_colours"},
 }
 
@@ -240,8 +242,48 @@ def test_a_requested_model_is_used() -> None:
 
     choices = {name: choose_model(name, picture, served) for name in served}
 
-    assert {name: choice.model for name, choice in choices.items()} == served
+    assert {name: choice.model.name for name, choice in choices.items()} == {name: name for name in served}
     assert {choice.reason for choice in choices.values()} == {"asked_for"}
+
+
+@pytest.mark.parametrize(
+    ("quality", "level"), [(96, 1), (90, 1), (85, 1), (84, 2), (75, 2), (60, 2), (59, 3), (30, 3), (1, 3)]
+)
+def test_the_level_of_denoising_follows_the_quality_of_a_jpeg(quality: int, level: int) -> None:
+    picture = replace(a_picture(a_photo()), source_format="JPEG", jpeg_quality=quality)
+
+    choices = [choose_model(name, picture, MODELS) for name in ("clean", "art", "faithful")]
+
+    assert [choice.denoise for choice in choices] == [level, level, None]
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_a_requested_level_of_denoising_is_used(level: int) -> None:
+    worn = replace(a_picture(a_photo()), source_format="JPEG", jpeg_quality=50)
+
+    choices = [choose_model(name, worn, MODELS, level) for name in ("auto", "clean", "art")]
+
+    assert [choice.denoise for choice in choices] == [level] * 3
+    assert [choice.model.networks for choice in choices] == [
+        MODELS[choice.model.name].levels[level] for choice in choices
+    ]
+
+
+@pytest.mark.parametrize("quality", [None, 90, 60])
+def test_a_drawing_is_enlarged_by_art_where_it_is_served(quality: int | None) -> None:
+    picture = a_picture(a_drawing())
+    if quality:
+        picture = Picture(np.asarray(jpeg_of(a_drawing(), quality)), "JPEG", jpeg_quality=quality)
+
+    with_art = choose_model("auto", picture, MODELS)
+    without = choose_model("auto", picture, {name: MODELS[name] for name in ("faithful", "clean")})
+
+    assert (with_art.model.name, with_art.reason) == ("art", "drawing")
+    assert (without.model.name, without.reason) == ("clean", "drawing")
+
+
+def jpeg_of(image: Image.Image, quality: int) -> Image.Image:
+    return Image.open(io.BytesIO(encoded(image, quality=quality)))
 
 
 @pytest.mark.parametrize("name", ["enhance", "Faithful", "span_x2"])
@@ -255,7 +297,7 @@ def test_enhance_is_not_chosen_for_photos(requested: str) -> None:
     served = {"enhance": ENHANCE_LARGE, **MODELS}
     low_quality = replace(a_picture(a_photo()), jpeg_quality=10)
 
-    assert choose_model(requested, low_quality, served).model is CLEAN
+    assert choose_model(requested, low_quality, served).model.name == CLEAN.name
     assert choose_model(requested, a_picture(a_photo()), served).model is FAITHFUL
 
 
@@ -278,5 +320,5 @@ def test_if_only_one_model_is_served_it_is_chosen_for_every_picture(model: Model
 
     choices = [choose_model("auto", picture, served) for picture in (clean, replace(clean, jpeg_quality=10))]
 
-    assert [choice.model for choice in choices] == [model, model]
+    assert [choice.model.name for choice in choices] == [model.name, model.name]
     assert sorted({choice.reason for choice in choices} - {"clean_photo", "worn_jpeg"}) == ["only_model"]

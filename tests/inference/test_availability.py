@@ -219,8 +219,8 @@ async def test_models_that_come_and_go_are_announced_to_images(
     await loaded.only()
     await availability.announce(images, Throughput())
 
-    assert before == ["auto", "faithful", "clean", "pixel"]
-    assert come == ["auto", "faithful", "clean", "enhance", "pixel"]
+    assert before == ["auto", "faithful", "clean", "art", "pixel"]
+    assert come == ["auto", "faithful", "clean", "art", "enhance", "pixel"]
     assert "enhance" not in availability.models
 
 
@@ -309,7 +309,7 @@ def test_the_setting_separates_models_by_commas(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("faithful,best", "there is no model best, only faithful, clean, enhance"),
+        ("faithful,best", "there is no model best, only faithful, clean, art, enhance"),
         ("enhance", "one of faithful, clean must be served"),
     ],
 )

@@ -11,12 +11,13 @@ from inference.networks.network import Network
 from inference.picture import Picture, Pixels
 from inference.triton.client import Triton
 from loupe_local.stack import Stack
-from tests.inference.built_models import ALL_MODELS, FAITHFUL
+from tests.inference.built_models import ALL_MODELS, FAITHFUL, LEVELS
 from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photos" / "coffee.png"
 NETWORKS = tuple(network for model in ALL_MODELS for network in model.networks)
+WITH_LEVELS = (*NETWORKS, *(levels[0] for levels in LEVELS if levels[0] not in NETWORKS))
 PRIMES = ((127, 101), (151, 137), (251, 241))
 """The first of these sizes that is larger than both sizes of tiles is used."""
 
@@ -30,7 +31,7 @@ async def real(stack: Stack) -> AsyncGenerator[Triton]:
 
 
 async def skip_without(real: Triton, network: Network) -> None:
-    if not await real.has(network.name):
+    if not await real.has(network.names[0]):
         pytest.skip(f"this Triton has no {network.name}")
 
 
@@ -39,7 +40,7 @@ def photo(size: tuple[int, int], kind: type[np.uint8 | np.uint16]) -> Pixels:
     return samples * kind(257) if kind is np.uint16 else samples
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: f"{network.name}-{network.scale}")
+@pytest.mark.parametrize("network", WITH_LEVELS, ids=lambda network: f"{network.name}-{network.scale}")
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 async def test_a_picture_of_prime_size_in_tiles_equals_the_picture_in_one_piece(
     real: Triton, network: Network, kind: type[np.uint8 | np.uint16]

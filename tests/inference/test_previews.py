@@ -167,6 +167,15 @@ def test_the_tiles_of_a_pyramid_join_to_the_picture_at_each_level(channels: int,
     assert (levels[0][0][0].info.get("icc_profile") == P3) == (channels > 1)
 
 
+@pytest.mark.parametrize("is_lossless", [True, False])
+def test_the_full_size_of_a_lossless_picture_is_exact(*, is_lossless: bool) -> None:
+    picture = a_picture(700, 600, is_lossless=is_lossless)
+
+    shown = joined(tiles_of(previews_of(picture, RULES)["original.pyramid"])[0])
+
+    assert np.array_equal(shown, picture.pixels) == is_lossless
+
+
 async def result_of(
     original: Picture | Animation, spec: RenderSpec, rules: PreviewRules = RULES
 ) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from inference.triton.client import canary_for
+from inference.triton.canary import canary_for
 from inference.triton.errors import TritonUnavailable
 from loupe_local import triton as triton_server
 from loupe_local.ports import HOST

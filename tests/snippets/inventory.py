@@ -23,6 +23,8 @@ NOT_RUN = {
     "docs/api.md: Before an upload: sh": "tests/contract/test_estimate.py sends such requests",
     "docs/api.md: Direct uploads: sh": "tests/contract/test_direct_uploads.py runs it",
     "docs/api.md: Batches: sh": "needs a batch of the reader; tests/contract/test_archives.py sends it",
+    "docs/api.md: Manifests: sh": "needs links of the reader; tests/contract/test_manifests.py sends such",
+    "docs/api.md: Manifests: sh 2": "tests/contract/test_manifests.py runs it",
     "docs/api.md: Submitting once: sh": "tests/contract/test_submitting_once.py sends such requests",
     "docs/api.md: Webhooks: sh": "needs a receiver; tests/contract/test_webhooks.py sends such requests",
     "docs/api.md: Webhooks: python": "tests/contract/test_webhooks.py verifies with the same package",

@@ -22,15 +22,17 @@ AuditActor = str
 """Known values: `user`, `operator`, `system`."""
 
 AuditEvent = str
-"""Known values: `account.created`, `account.deleted`, `account.reauthentication_refused`,
-`address.change_requested`, `address.changed`, `address.restored`, `address.verified`,
-`batch.cancelled`, `batch.deleted`, `image.deleted`, `mail.limited`, `password.change_refused`,
-`password.changed`, `password.reset`, `password.reset_requested`, `plan.changed`, `quota.changed`,
+"""Known values: `account.blocked`, `account.created`, `account.deleted`,
+`account.reauthentication_refused`, `account.unblocked`, `address.change_requested`,
+`address.changed`, `address.restored`, `address.verified`, `batch.cancelled`, `batch.deleted`,
+`dead_letter.redriven`, `first_run.code_made`, `first_run.refused`, `image.deleted`, `mail.limited`,
+`operator.appointed`, `operator.dismissed`, `password.change_refused`, `password.changed`,
+`password.reset`, `password.reset_requested`, `plan.changed`, `quota.changed`,
 `second_factor.disabled`, `second_factor.enabled`, `second_factor.recovery_code_used`,
 `second_factor.recovery_codes_replaced`, `second_factor.refused`, `sign_in.admitted`,
-`sign_in.delayed`, `sign_in.refused`, `sign_in.unverified`, `signing_key.rotated`, `token.created`,
-`token.evicted`, `token.revoked`, `webhook.changed`, `webhook.created`, `webhook.deleted`,
-`webhook.disabled`, `webhook.secret_rotated`.
+`sign_in.blocked`, `sign_in.delayed`, `sign_in.refused`, `sign_in.unverified`,
+`signing_key.rotated`, `token.created`, `token.evicted`, `token.revoked`, `webhook.changed`,
+`webhook.created`, `webhook.deleted`, `webhook.disabled`, `webhook.secret_rotated`.
 """
 
 BatchStage = str
@@ -633,6 +635,8 @@ class Model(Answer):
     """Why `auto` chose this model, for programs; null if it did not choose."""
     message: str | None = None
     """Why `auto` chose this model, for a person; null if it did not choose."""
+    denoise: int | None = None
+    """The level of denoising that was used, 0 to 3; null from models without levels."""
     precision: str | None = None
     """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known,
     and if no network was needed.

@@ -25,6 +25,8 @@ class Options(TypedDict, total=False):
     """1 to 100, for JPEG, WebP, AVIF and JPEG XL."""
     model: str | None
     """`auto` (default), or another of `Loupe.models()`."""
+    denoise: int | None
+    """How much noise and traces of compression `clean` and `art` take away, 0 to 3."""
     precision: str | None
     """`auto` (default), or `exact` for single precision."""
     metadata: str | None
@@ -37,6 +39,15 @@ class Options(TypedDict, total=False):
     """Where the server sends the events of this upload, signed with the secret of the account."""
 
 
+class Item(Options, total=False):
+    """A file of a manifest: a link, or the id of a direct upload, and the options that it has for itself."""
+
+    image_url: str
+    upload_id: str
+    reference: str
+    """Your own name for it, which answers, events, reports and archives tell back."""
+
+
 NAMES = {
     "scale": "scale_factor",
     "width": "target_width",
@@ -45,6 +56,7 @@ NAMES = {
     "format": "output_format",
     "quality": "quality",
     "model": "model",
+    "denoise": "denoise",
     "precision": "precision",
     "metadata": "metadata",
     "dpi": "dpi",
@@ -52,6 +64,15 @@ NAMES = {
     "webhook_url": "webhook_url",
 }
 """The API's name of each option."""
+
+
+OF_ITEMS = ("image_url", "upload_id", "reference")
+
+
+def item_fields_of(item: Item) -> dict[str, Any]:
+    """Return an item under the names of the API. Raise `InvalidInput` for an unknown option."""
+    own = {name: value for name, value in item.items() if name in OF_ITEMS and value is not None}
+    return own | fields_of({name: value for name, value in item.items() if name not in OF_ITEMS})
 
 
 def fields_of(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 import { contentOf, toStream } from "./downloads.js";
 import type { Events } from "./events.js";
 import type { AcceptedBatch, Batch, BatchImage } from "./models.js";
-import { type Call, fieldsOf, formOf, newKey, type Submission, type Wait } from "./options.js";
+import { type Call, fieldsOf, formOf, type Item, itemFieldsOf, newKey, type Submission, type Wait } from "./options.js";
 import { type Listing, pages } from "./pages.js";
 import { type Source, uploadOf } from "./sources.js";
 import type { Transport } from "./transport.js";
@@ -13,6 +13,12 @@ import { saveTo } from "#platform";
 export interface BatchSubmission extends Submission {
   /** The label of the batch. */
   name?: string;
+}
+
+/** What `create` takes. */
+export interface ManifestSubmission extends BatchSubmission {
+  /** What happens to an item that is refused: all are (`reject`, the default), or it fails alone. */
+  onError?: "reject" | "skip" | (string & {});
 }
 
 /** The batches of the user. The plan has to include them. */
@@ -38,7 +44,17 @@ export class Batches {
     return this.transport.call("POST", "/api/batches", { form, key, signal });
   }
 
-  /** Returns a batch with its images. */
+  /**
+   * Sends up to 1,000 links or ids of direct uploads, whose files the server fetches later. An item that the
+   * server refuses makes it refuse all, or with `onError: "skip"` becomes a failed image.
+   */
+  create(items: readonly Item[], manifest: ManifestSubmission = {}): Promise<AcceptedBatch> {
+    const { name, onError, signal, idempotencyKey: key = newKey() } = manifest;
+    const body = { items: items.map(itemFieldsOf), name, on_error: onError, ...fieldsOf(manifest) };
+    return this.transport.call("POST", "/api/batches", { body, key, signal });
+  }
+
+  /** Returns a batch with its first 100 images. */
   get(id: number, { signal }: Call = {}): Promise<Batch> {
     return this.waiting.get(id, signal);
   }

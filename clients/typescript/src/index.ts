@@ -11,7 +11,7 @@ export type { LoupeEvent } from "./event-frames.js";
 export type { Events, Following } from "./events.js";
 export type { DownloadCall, Images, ImageSubmission, Upscaled } from "./images.js";
 export type * from "./models.js";
-export type { Call, Options, Submission, Wait } from "./options.js";
+export type { Call, Item, Options, Submission, Wait } from "./options.js";
 export type { Listing } from "./pages.js";
 export type { Source } from "./sources.js";
 export type { TokenWish } from "./tokens.js";

@@ -145,17 +145,24 @@ export interface AuditEntry {
 
 /** What happened. */
 export type AuditEvent =
+  | "account.blocked"
   | "account.created"
   | "account.deleted"
   | "account.reauthentication_refused"
+  | "account.unblocked"
   | "address.change_requested"
   | "address.changed"
   | "address.restored"
   | "address.verified"
   | "batch.cancelled"
   | "batch.deleted"
+  | "dead_letter.redriven"
+  | "first_run.code_made"
+  | "first_run.refused"
   | "image.deleted"
   | "mail.limited"
+  | "operator.appointed"
+  | "operator.dismissed"
   | "password.change_refused"
   | "password.changed"
   | "password.reset"
@@ -168,6 +175,7 @@ export type AuditEvent =
   | "second_factor.recovery_codes_replaced"
   | "second_factor.refused"
   | "sign_in.admitted"
+  | "sign_in.blocked"
   | "sign_in.delayed"
   | "sign_in.refused"
   | "sign_in.unverified"
@@ -392,12 +400,14 @@ export interface EarlierFailure {
 
 /**
  * The reason of a refusal, for programs. A code never changes its meaning; new versions may add codes.
- * - `batch_not_found`: Batch not found. - `batch_unfinished`: The batch has not ended. -
+ * - `account_blocked`: This account is blocked. Ask the operator of this installation. -
+ * `batch_not_found`: Batch not found. - `batch_unfinished`: The batch has not ended. -
  * `body_too_large`: The request body may not be greater than 11 MiB. - `broker_unavailable`: Service
  * temporarily unavailable. - `database_unavailable`: Service temporarily unavailable. -
  * `deadline_exceeded`: The service took too long to answer. - `delivery_not_found`: Delivery not
- * found. - `email_unverified`: Your email address is not verified. - `foreign_page`: Only the console
- * of this server may send this request. - `headers_too_large`: The request headers are too large. -
+ * found. - `email_unverified`: Your email address is not verified. - `first_run_refused`: The code is
+ * wrong, too old or used, or this installation has an operator. - `foreign_page`: Only the console of
+ * this server may send this request. - `headers_too_large`: The request headers are too large. -
  * `https_required`: Browsers keep you signed in only at an address with https, or on the machine that
  * runs this server. - `idempotency_key_in_use`: The first request with this Idempotency-Key is not
  * finished yet. - `idempotency_key_invalid`: The Idempotency-Key header must have 1 to 255 visible
@@ -410,7 +420,8 @@ export interface EarlierFailure {
  * ability images:write. - `no_api_access`: Your plan does not include API access. - `not_found`: Not
  * found. - `not_retryable`: The image would fail again: The file is damaged. - `nothing_to_retry`:
  * There is no failed image to retry. - `object_store_unavailable`: Service temporarily unavailable. -
- * `original_missing`: The original is no longer stored. Upload the file again. -
+ * `operator_second_factor_required`: Operators of this installation need a second factor. Switch it
+ * on, then try again. - `original_missing`: The original is no longer stored. Upload the file again. -
  * `plan_feature_missing`: Your plan does not include batch processing. - `pyramid_not_found`: There is
  * no pyramid of this picture. - `quota_exceeded`: You have exceeded your monthly image quota. -
  * `range_not_supported`: An archive is made while it is read. Request it without a Range. -
@@ -430,6 +441,7 @@ export interface EarlierFailure {
  * first. - `webhook_not_found`: Webhook not found.
  */
 export type ErrorCode =
+  | "account_blocked"
   | "batch_not_found"
   | "batch_unfinished"
   | "body_too_large"
@@ -438,6 +450,7 @@ export type ErrorCode =
   | "deadline_exceeded"
   | "delivery_not_found"
   | "email_unverified"
+  | "first_run_refused"
   | "foreign_page"
   | "headers_too_large"
   | "https_required"
@@ -459,6 +472,7 @@ export type ErrorCode =
   | "not_retryable"
   | "nothing_to_retry"
   | "object_store_unavailable"
+  | "operator_second_factor_required"
   | "original_missing"
   | "plan_feature_missing"
   | "pyramid_not_found"
@@ -737,6 +751,8 @@ export interface Model {
   reason: string | null;
   /** Why `auto` chose this model, for a person; null if it did not choose. */
   message: string | null;
+  /** The level of denoising that was used, 0 to 3; null from models without levels. */
+  denoise: number | null;
   /**
    * The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known,
    * and if no network was needed.

@@ -17,9 +17,11 @@ export interface Options {
   quality?: number;
   /** `auto` (default), or another of `Loupe.models()`. */
   model?: string;
+  /** How much noise and traces of compression `clean` and `art` take away, 0 to 3. */
+  denoise?: number;
   /** `exact` makes networks compute in single precision; `auto` by default. */
   precision?: "auto" | "exact" | (string & {});
-  /** `keep` keeps EXIF data in the result; by default it is removed. */
+  /** `keep` keeps EXIF data in the result; by default (`strip`) it is removed. */
   metadata?: "strip" | "keep" | (string & {});
   /** The resolution of the result for print, in pixels an inch. */
   dpi?: number;
@@ -27,6 +29,14 @@ export interface Options {
   expiresIn?: number;
   /** Where the server sends the events of this upload, signed with the secret of the account. */
   webhookUrl?: string;
+}
+
+/** A file of a manifest: a link, or the id of a direct upload, and the options that it has for itself. */
+export interface Item extends Options {
+  imageUrl?: string;
+  uploadId?: string;
+  /** Your own name for it, which answers, events, reports and archives tell back. */
+  reference?: string;
 }
 
 /** What every call takes. */
@@ -60,13 +70,19 @@ const NAMES: Record<keyof Options, string> = {
   format: "output_format",
   quality: "quality",
   model: "model",
+  denoise: "denoise",
   precision: "precision",
   metadata: "metadata",
   dpi: "dpi",
   expiresIn: "expires_in",
   webhookUrl: "webhook_url",
 };
-const OF_CALLS = ["signal", "idempotencyKey", "filename", "name", "timeoutMs", "onChange"];
+const OF_CALLS = ["signal", "idempotencyKey", "filename", "name", "onError", "timeoutMs", "onChange"];
+
+/** Returns an item under the names of the API. Throws `InvalidInput` for an unknown option. */
+export function itemFieldsOf({ imageUrl, uploadId, reference, ...options }: Item): Record<string, unknown> {
+  return { image_url: imageUrl, upload_id: uploadId, reference, ...fieldsOf(options) };
+}
 
 /** Returns the options under the names of the API. Throws `InvalidInput` for an unknown one. */
 export function fieldsOf(options: Options): Record<string, string | number> {

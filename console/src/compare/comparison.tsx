@@ -2,14 +2,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { fill, texts } from "../texts";
 import { Divider } from "./divider";
 import { useGestures } from "./gestures";
-import { Pane } from "./pane";
+import { Pane, type Source } from "./pane";
 import { TwinLens } from "./twin-lens";
 import { type Mode, MODES, useStage } from "./stage";
 import { LARGEST_RATIO, type Size } from "./view";
 
 interface Props {
-  before: string;
-  after: string;
+  before: Source;
+  after: Source;
   picture: Size;
 }
 

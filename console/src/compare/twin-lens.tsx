@@ -1,10 +1,10 @@
 import { texts } from "../texts";
-import { Pane } from "./pane";
+import { Pane, type Source } from "./pane";
 import { type Point, pointAt, type Size, type View } from "./view";
 
 interface Props {
-  before: string;
-  after: string;
+  before: Source;
+  after: Source;
   picture: Size;
   pane: Size;
   view: View;

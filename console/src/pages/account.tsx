@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { api, ApiError, bodyOf } from "../api/client";
+import { AccountTabs } from "../parts/account-tabs";
 import { onSubmit, useAction } from "../parts/action";
 import { Failure } from "../parts/failure";
 import { Field, withoutFields } from "../parts/field";
@@ -10,6 +11,7 @@ export function Account() {
   const t = texts().account;
   return (
     <>
+      <AccountTabs />
       <h1>{t.title}</h1>
       <Profile />
       <Password />

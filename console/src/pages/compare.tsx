@@ -1,6 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
-import type { Image } from "../api/client";
+import { api, bodyOf, type Image, type Schemas } from "../api/client";
 import { Comparison } from "../compare/comparison";
+import type { Source } from "../compare/pane";
 import { parseSize } from "../compare/view";
 import { Failure } from "../parts/failure";
 import { sizesOf } from "../parts/image-row";
@@ -48,13 +49,36 @@ function goBack(event: MouseEvent): void {
 
 /** Draws with the links of the first answer: later answers sign new ones, and nothing must load again. */
 function Pictures({ image }: { image: Image }) {
-  const [links] = useState({ before: image.original_url, after: image.download_url });
+  const t = texts();
+  const [sources, setSources] = useState<{ before: Source; after: Source }>();
+  const [error, setError] = useState<unknown>();
+  const isDone = image.status === "completed";
+  const load = (): void => {
+    setError(undefined);
+    if (isDone) sourcesOf(image).then(setSources, setError);
+  };
+  useEffect(load, [image.id, isDone]);
   const picture = parseSize(image.upscaled_dimensions);
-  const before = links.before ?? image.original_url;
-  const after = links.after ?? image.download_url;
   if (image.error) return <p class="notice">{image.error.message}</p>;
-  if (!before || !after || !picture) return <p class="notice">{texts().compare.notDone}</p>;
-  return <Comparison before={before} after={after} picture={picture} />;
+  if (!isDone || !picture) return <p class="notice">{t.compare.notDone}</p>;
+  if (error) return <Failure error={error} onRetry={load} />;
+  if (!sources) return <p aria-busy="true">{t.loading}</p>;
+  return <Comparison {...sources} picture={picture} />;
+}
+
+/** Returns the files, or the tiles of those that a browser cannot show or should not load as a whole. */
+async function sourcesOf(image: Image): Promise<{ before: Source; after: Source }> {
+  const pyramids = image.previews?.pyramids ?? [];
+  const sourceOf = async (of: Schemas["Side"], file: string | null | undefined): Promise<Source> => {
+    if (!pyramids.includes(of)) return file ?? "";
+    const params = { path: { image_id: image.id }, query: { of } };
+    return (await bodyOf(api.GET("/api/images/{image_id}/pyramid", { params }))).data;
+  };
+  const [before, after] = await Promise.all([
+    sourceOf("original", image.original_url),
+    sourceOf("result", image.download_url),
+  ]);
+  return { before, after };
 }
 
 function Facts({ image }: { image: Image }) {

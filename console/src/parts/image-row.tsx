@@ -1,11 +1,10 @@
 import type { Image, Schemas } from "../api/client";
 import { deleteImage } from "../state/images";
-import { previews } from "../state/uploads";
 import { fill, texts } from "../texts";
 import { useAction } from "./action";
 import { sentenceOf } from "./failure";
 import { RetryImage } from "./retry-image";
-import { Thumbnail } from "./thumbnail";
+import { ImageThumbnail } from "./thumbnail";
 
 /** An image that the API has accepted: how far it is, and what a person can do with it. */
 export function ImageRow({ image }: { image: Image }) {
@@ -15,7 +14,7 @@ export function ImageRow({ image }: { image: Image }) {
   const name = <span class="only-heard"> {image.original_filename}</span>;
   return (
     <li>
-      <Thumbnail source={previews.value.get(image.id) ?? image.original_url} name={image.original_filename} />
+      <ImageThumbnail image={image} />
       <div class="about">
         <p class="name">{image.original_filename}</p>
         <p class="quiet">{sizesOf(image)}</p>

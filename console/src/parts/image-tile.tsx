@@ -2,7 +2,7 @@ import type { Image, Schemas } from "../api/client";
 import { fill, formatDate, texts } from "../texts";
 import { sizesOf } from "./image-row";
 import { RetryImage } from "./retry-image";
-import { Thumbnail } from "./thumbnail";
+import { ImageThumbnail } from "./thumbnail";
 
 interface Props {
   image: Image | Schemas["BatchImage"];
@@ -17,7 +17,7 @@ export function ImageTile({ image, isChosen, onToggle }: Props) {
   return (
     <li class="tile">
       <a href={`/console/images/${image.id}`} aria-label={fill(t.history.open, { name })}>
-        <Thumbnail source={image.original_url} name={name} />
+        <ImageThumbnail image={image} />
       </a>
       <p class="name">{name}</p>
       <p class={image.error ? "bad quiet" : "quiet"}>

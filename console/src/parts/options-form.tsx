@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, bodyOf, type Schemas } from "../api/client";
 import { refusedOptions } from "../state/estimates";
-import { change, type Options, options } from "../state/options";
+import { change, type Options, options, WITH_LEVELS } from "../state/options";
 import { fill, texts } from "../texts";
 import { Field } from "./field";
 
@@ -57,6 +57,19 @@ export function OptionsForm() {
             onChange={(quality) => change({ quality })}
             error={refusedOptions.value}
           />
+          {WITH_LEVELS.includes(chosen.model) && (
+            <label class="field">
+              <span>{t.denoise}</span>
+              <select value={chosen.denoise} onChange={(event) => change({ denoise: event.currentTarget.value })}>
+                <option value="">{t.denoiseByPicture}</option>
+                {t.denoiseLevels.map((title, level) => (
+                  <option key={title} value={String(level)}>
+                    {title}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
           <label class="tick">
             <input
               type="checkbox"

@@ -11,7 +11,7 @@ const PLACES = [
   ["history", "/console/history", "/console/batches"],
   ["usage", "/console/usage"],
   ["api", "/console/tokens", "/console/webhooks"],
-  ["account", "/console/account"],
+  ["account", "/console/account", "/console/audit"],
 ] as const;
 
 function placeOf(path: string): (typeof PLACES)[number][0] {

@@ -7,6 +7,7 @@ export interface Options {
   height: string;
   fit: "stretch" | "cover" | "contain";
   model: string;
+  denoise: string;
   format: string;
   quality: string;
   keepsMetadata: boolean;
@@ -20,11 +21,15 @@ export const DEFAULTS: Options = {
   height: "",
   fit: "stretch",
   model: "auto",
+  denoise: "",
   format: "",
   quality: "",
   keepsMetadata: false,
   isExact: false,
 };
+
+/** The models that take a level of denoising. */
+export const WITH_LEVELS = ["auto", "clean", "art"];
 
 export function parse(stored: string | null): Options {
   try {
@@ -51,6 +56,7 @@ export function toFields(chosen: Options): Record<string, string> {
   const fields = {
     ...size,
     model: chosen.model,
+    denoise: WITH_LEVELS.includes(chosen.model) ? chosen.denoise : "",
     output_format: chosen.format,
     quality: chosen.quality,
     metadata: chosen.keepsMetadata ? "keep" : "",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from loupe_local import demo, image_lines, port_option
-from loupe_local.accounts import AccountFailed
+from loupe_local.accounts import AccountFailed, first_run_code
 from loupe_local.component import NotReady
 from loupe_local.error_lines import ErrorLines
 from loupe_local.follow import NoSuchLog, follow
@@ -35,7 +35,7 @@ INTERRUPTED = 130
 READY = """
 Loupe is ready at {api}{moved}
 
-{console}  API reference  {api}/docs
+{console}{first_run}  API reference  {api}/docs
   mails          {mails}, one file each
   operators      .venv/bin/loupe-admin --help
   logs           {logs}; `make logs` follows them
@@ -53,6 +53,7 @@ Loupe is ready at {api}{moved}
 Scripts find addresses and tokens in {script_file}. Ctrl-C stops everything.
 Each image that ends, and each thing that goes wrong, gets a line here.
 """
+FIRST_RUN = "  first run      code {code} for the first operator, at {api}/console\n"
 REFUSALS = (AlreadyRunning, NotReady, demo.DemoFailed, AccountFailed, MigrationFailed, PortRefused, NoSuchLog)
 """Errors whose message is for the person who started us."""
 
@@ -123,7 +124,7 @@ async def up(folder: Path, port: str = "") -> None:
         stack(folder, sink=sink, stages=stages, port=chosen_port) as running,
         image_lines.printed(running.stores, stages.say),
     ):
-        print_ready(running, folder)
+        print_ready(running, folder, await first_run_code(running.services))
         sink.is_on = True
         try:
             await asyncio.Event().wait()
@@ -131,12 +132,13 @@ async def up(folder: Path, port: str = "") -> None:
             sink.is_on = False
 
 
-def print_ready(running: Stack, folder: Path) -> None:
+def print_ready(running: Stack, folder: Path, code: str) -> None:
     moved = _moved(running) if running.moved_from else ""
     text = READY.format(
         api=running.api,
         moved=moved,
         console=f"  console        {running.api}/console\n" if CONSOLE.is_dir() else "",
+        first_run=FIRST_RUN.format(code=code, api=running.api) if code else "",
         token=running.token,
         mails=_shown(running.stores.mails),
         logs=_shown(folder.absolute() / FOLDER_NAME),

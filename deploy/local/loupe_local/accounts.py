@@ -4,6 +4,7 @@ They are created as a person would do it: register, open the link in the mail, a
 """
 
 import asyncio
+import json
 import re
 import sys
 from dataclasses import dataclass
@@ -111,12 +112,23 @@ async def register(client: httpx2.AsyncClient, mails: Path, account: Account) ->
     (await client.get(link[0])).raise_for_status()
 
 
-async def admin(services: Services, *arguments: str) -> None:
-    """Run `loupe-admin` with these arguments."""
+async def first_run_code(services: Services) -> str:
+    """Return a new code for the account of the first operator. Empty if there is an operator."""
+    try:
+        return json.loads(await admin(services, "--json", "first-run"))["code"]
+    except AccountFailed as error:
+        if "has an operator" in str(error):
+            return ""
+        raise
+
+
+async def admin(services: Services, *arguments: str) -> str:
+    """Run `loupe-admin` with these arguments, and return what it prints."""
     credentials = {f"LOUPE_{name.upper()}": value for name, value in services.admin.items()}
     status, output = await output_of([sys.executable, "-m", "gateway.admin", *arguments], env=credentials)
     if status:
         raise AccountFailed(output)
+    return output
 
 
 def _data(answer: httpx2.Response) -> dict[str, Any]:

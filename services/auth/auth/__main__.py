@@ -9,6 +9,7 @@ from auth.settings import Settings
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
 from common.audit import STREAM
 from common.identity import Verifier
+from common.settings_in_force import in_force
 from common.streams import Streams
 from loupe.auth.v1 import auth_pb2_grpc
 
@@ -42,6 +43,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         secret=link_secret,
         previous_secrets=previous_link_secrets,
         policy=settings.policy,
+        settings=in_force(settings),
     )
     server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(service, server.grpc)

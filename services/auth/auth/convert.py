@@ -4,6 +4,7 @@ from auth.tables import AuditEntry, Token, User
 from common import timestamps
 from loupe.audit.v1 import audit_pb2
 from loupe.auth.v1 import auth_pb2 as pb
+from loupe.contract import OPERATOR
 
 
 def user_to_proto(user: User) -> pb.User:
@@ -16,6 +17,8 @@ def user_to_proto(user: User) -> pb.User:
         updated_at=timestamps.to_proto(user.updated_at),
         pending_email=user.pending_email or "",
         second_factor=user.second_factor_at is not None,
+        is_operator=user.role == OPERATOR,
+        blocked_at=timestamps.to_proto(user.blocked_at),
     )
 
 

@@ -16,6 +16,7 @@ class Policy:
     guesses_per_address: int = 30
     tokens_per_user: int = 1000
     token_days: int = 0
+    operators_need_second_factor: bool = False
 
     @property
     def token_expires_at(self) -> datetime | None:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from auth.convert import token_to_proto, user_to_proto
-from auth.domain import addresses, audit, credentials, keys, tokens, users
+from auth.domain import addresses, audit, credentials, keys, operators, tokens, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.policy import Policy
 from auth.rpc_audit import AuditMethods
+from auth.rpc_first_run import FirstRunMethods
 from auth.rpc_login import LoginMethods
 from auth.rpc_operators import OperatorMethods
 from auth.rpc_second_factor import SecondFactorMethods
@@ -22,6 +23,7 @@ from common import errors, rpc, timestamps
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe.auth.v1 import auth_pb2_grpc
+from loupe.settings.v1.settings_pb2 import Setting
 
 CALLERS = {
     "Register": rpc.services("gateway"),
@@ -46,12 +48,18 @@ CALLERS = {
     "ReplaceRecoveryCodes": rpc.ANY_USER,
     "RemoveSecondFactor": rpc.ANY_USER,
     "ListOwnAudit": rpc.users("user:read"),
-    "ListAudit": rpc.services("operator"),
-    "FindUser": rpc.services("operator"),
-    "ListUsers": rpc.services("operator"),
+    "ListAudit": rpc.OPERATORS,
+    "FindUser": rpc.OPERATORS,
+    "ListUsers": rpc.OPERATORS,
     "CreateUser": rpc.services("operator"),
-    "MarkEmailVerified": rpc.services("operator"),
-    "ResetSecondFactor": rpc.services("operator"),
+    "MarkEmailVerified": rpc.OPERATORS,
+    "ResetSecondFactor": rpc.OPERATORS,
+    "SetBlocked": rpc.OPERATORS,
+    "GetSettings": rpc.OPERATORS,
+    "SetOperator": rpc.services("operator"),
+    "StartFirstRun": rpc.services("operator"),
+    "GetFirstRun": rpc.services("gateway"),
+    "FinishFirstRun": rpc.services("gateway"),
     "RotateKeys": rpc.services("operator"),
     "IssueServiceToken": rpc.EVERYONE,
     "GetJwks": rpc.EVERYONE,
@@ -61,7 +69,12 @@ USER_AUDIENCES = ("auth", "billing", "images", "outbound")
 
 
 class AuthService(
-    LoginMethods, SecondFactorMethods, OperatorMethods, AuditMethods, auth_pb2_grpc.AuthServiceServicer
+    LoginMethods,
+    SecondFactorMethods,
+    OperatorMethods,
+    AuditMethods,
+    FirstRunMethods,
+    auth_pb2_grpc.AuthServiceServicer,
 ):
     def __init__(
         self,
@@ -73,11 +86,13 @@ class AuthService(
         secret: str,
         previous_secrets: Sequence[str] = (),
         policy: Policy,
+        settings: Sequence[Setting] = (),
     ) -> None:
         super().__init__(
             sessions, ring, hasher, secret=secret, previous_secrets=previous_secrets, policy=policy
         )
         self._clients = clients
+        self._settings = settings
 
     async def Authenticate(
         self, request: pb.AuthenticateRequest, context: rpc.Context
@@ -86,11 +101,18 @@ class AuthService(
             user, token = await tokens.authenticate(
                 session, request.token, is_console_session=request.is_console_session
             )
+        operators.refuse_blocked(user)
+        abilities = operators.abilities_of(
+            user, token, need_second_factor=self._policy.operators_need_second_factor
+        )
+        internal_tokens = {
+            name: await self._internal_token(name, user, token, abilities) for name in USER_AUDIENCES
+        }
         return pb.AuthenticateResponse(
             user=user_to_proto(user),
             token_id=token.id or 0,
-            abilities=token.abilities,
-            internal_tokens={name: await self._internal_token(name, user, token) for name in USER_AUDIENCES},
+            abilities=abilities,
+            internal_tokens=internal_tokens,
             expires_at=timestamps.to_proto(token.expires_at),
         )
 
@@ -213,16 +235,22 @@ class AuthService(
             expires_at=timestamps.to_proto(expires_at),
         )
 
+    async def GetSettings(
+        self, request: pb.GetSettingsRequest, context: rpc.Context
+    ) -> pb.GetSettingsResponse:
+        return pb.GetSettingsResponse(settings=self._settings)
+
     async def GetJwks(self, request: pb.GetJwksRequest, context: rpc.Context) -> pb.GetJwksResponse:
         return pb.GetJwksResponse(jwks=await self._ring.jwks())
 
-    async def _internal_token(self, audience: str, user: User, token: Token) -> str:
+    async def _internal_token(self, audience: str, user: User, token: Token, abilities: Sequence[str]) -> str:
         return await self._ring.sign(
             audience,
             str(user.id),
             keys.USER_TOKEN_SECONDS,
             token_id=token.id,
-            abilities=token.abilities,
+            abilities=abilities,
+            role=user.role,
             # no service reads this, but services of the previous release refuse a token without it
             verified=user.email_verified_at is not None,
         )

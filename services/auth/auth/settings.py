@@ -52,6 +52,8 @@ class Settings(ServiceSettings):
     """A further token revokes the one that has been unused for the longest time."""
     token_days: int = Field(default=0, ge=0)
     """After how many days tokens expire that were requested without `expires_at`. Zero: never."""
+    operators_need_second_factor: bool = False
+    """Whether operators may act as such only with a second factor."""
     audit_days: int = Field(default=400, ge=0)
     """How long the audit keeps what happened. Whole months are dropped. Zero: forever."""
     hashing_threads: int = 2

@@ -38,6 +38,9 @@ class User(Base, table=True):
     second_factor_at: datetime | None = Field(default=None, sa_type=INSTANT)
     second_factor_step: int | None = Field(default=None, sa_type=sa.BigInteger)
     """The interval of the last code that was used. Older codes are refused, and so is the same one."""
+    role: str = Field(default="user", sa_type=sa.String, sa_column_kwargs={"server_default": "user"})
+    """`user`, or `operator` for those who run the installation."""
+    blocked_at: datetime | None = Field(default=None, sa_type=INSTANT)
     created_at: datetime = Field(default_factory=now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=now, sa_type=INSTANT)
 
@@ -80,6 +83,16 @@ class RecoveryCode(Base, table=True):
     code_hash: bytes = Field(primary_key=True)
     made_at: datetime | None = Field(default_factory=now, sa_type=INSTANT)
     """None for codes of the release before this column."""
+
+
+class FirstRun(Base, table=True):
+    """The one-time code for the account of the first operator. There is at most one row."""
+
+    __tablename__ = "first_run"  # pyright: ignore[reportAssignmentType]
+
+    id: int = Field(default=1, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    code_hash: bytes
+    expires_at: datetime = Field(sa_type=INSTANT)
 
 
 class AddressChange(Base, table=True):

@@ -9,6 +9,7 @@ from billing.settings import Settings
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
 from common.audit import STREAM
 from common.credentials import Credentials
+from common.settings_in_force import in_force
 from common.streams import Streams
 from loupe.billing.v1 import billing_pb2_grpc
 
@@ -34,7 +35,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     sessions = db.sessions(engine)
     credentials = Credentials(settings.auth_target, tls=settings.tls)
     server = rpc.Server(credentials.verifier("billing"), CALLERS)
-    service = BillingService(sessions, plans.load(settings.plans_file), settings.reservation_seconds)
+    offered, seconds = plans.load(settings.plans_file), settings.reservation_seconds
+    service = BillingService(sessions, offered, seconds, in_force(settings))
     billing_pb2_grpc.add_BillingServiceServicer_to_server(service, server.grpc)
     server.bind(settings.listen, settings.tls)
     outcomes, deleted_users = events.ImageOutcomes(sessions), events.DeletedUsers(sessions)

@@ -14,15 +14,17 @@ from common import errors, rpc, timestamps
 from common.db import Sessions, now
 from loupe.billing.v1 import billing_pb2 as pb
 from loupe.billing.v1 import billing_pb2_grpc
+from loupe.settings.v1.settings_pb2 import Setting
 
 CALLERS = {
     "GetEntitlement": rpc.ANY_USER,
     "GetUsageHistory": rpc.ANY_USER,
     "ListPlans": rpc.services("gateway", "operator"),
-    "SetPlan": rpc.services("operator"),
-    "SetQuota": rpc.services("operator"),
-    "ListEntitlements": rpc.services("operator"),
-    "GetLedger": rpc.services("operator"),
+    "SetPlan": rpc.OPERATORS,
+    "SetQuota": rpc.OPERATORS,
+    "ListEntitlements": rpc.OPERATORS,
+    "GetLedger": rpc.OPERATORS,
+    "GetSettings": rpc.OPERATORS,
     "Reserve": rpc.services("images"),
     "RenewReservations": rpc.services("images"),
     "Release": rpc.services("images"),
@@ -32,7 +34,14 @@ MOST_USERS = 500
 
 
 class BillingService(billing_pb2_grpc.BillingServiceServicer):
-    def __init__(self, sessions: Sessions, plans: Plans, reservation_seconds: float) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        plans: Plans,
+        reservation_seconds: float,
+        settings: Sequence[Setting] = (),
+    ) -> None:
+        self._settings = settings
         self._sessions = sessions
         self._plans = plans
         self._reservation_time = timedelta(seconds=reservation_seconds)
@@ -125,6 +134,11 @@ class BillingService(billing_pb2_grpc.BillingServiceServicer):
         return pb.GetLedgerResponse(
             usage=usage.to_proto(), entries=[entry_to_proto(entry) for entry in entries]
         )
+
+    async def GetSettings(
+        self, request: pb.GetSettingsRequest, context: rpc.Context
+    ) -> pb.GetSettingsResponse:
+        return pb.GetSettingsResponse(settings=self._settings)
 
     async def Reserve(self, request: pb.ReserveRequest, context: rpc.Context) -> pb.ReserveResponse:
         if not request.reservation_ids:

@@ -39,14 +39,13 @@ class Recorder:
 def to_entry(name: str, user_id: int | None, ids: dict[str, object]) -> pb.Entry:
     """Return what the audit keeps of an event that happens now."""
     caller = rpc.principal_or_nobody()
-    operator_id = caller.user_id if caller.user_id not in (0, user_id) else 0
-    is_operator = caller.service == COMMANDS or operator_id > 0
+    is_operator = caller.service == COMMANDS or caller.acts_as_operator
     return pb.Entry(
         id=str(uuid.uuid4()),
         event=name,
         user_id=user_id or 0,
         actor=_actor_of(caller, is_operator=is_operator),
-        operator_id=operator_id,
+        operator_id=caller.user_id if is_operator else 0,
         client_address=trace.client_address.get(),
         user_agent=trace.user_agent.get(),
         request_id=trace.request_id.get(),

@@ -31,6 +31,10 @@ class Principal:
     user_id: int = 0
     token_id: int = 0
     abilities: frozenset[str] = frozenset()
+    role: str = ""
+    """`operator`, or empty for other users."""
+    acts_as_operator: bool = False
+    """Whether the running method admits this user as operator only."""
 
 
 class Verifier:
@@ -108,6 +112,7 @@ def to_principal(claims: dict[str, Any]) -> Principal:
         user_id=int(subject),
         token_id=int(claims["token_id"]),
         abilities=frozenset(claims["abilities"]),
+        role=str(claims.get("role", "")),
     )
 
 

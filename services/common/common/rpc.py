@@ -10,7 +10,7 @@ import functools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -24,6 +24,7 @@ from common.identity import Principal, Verifier
 from common.rpc_failures import to_service_error
 from common.tls import Tls
 from loupe import refusals
+from loupe.contract import ADMIN, OPERATOR
 
 Context = ServicerContext[Any, Any]
 TOKEN_KEY = "authorization"  # noqa: S105  the name of a header
@@ -77,6 +78,8 @@ class Callers:
     services: frozenset[str] = frozenset()
     is_open: bool = False
     """True admits every caller, also without a token."""
+    role: str = ""
+    """The role that a user needs beside the ability; empty: none."""
 
     def require(self, principal: Principal) -> None:
         """Raise `PermissionDenied` if the principal may not call the method."""
@@ -85,7 +88,7 @@ class Callers:
                 raise errors.PermissionDenied(
                     f"the service {principal.service} may not call this method", reason="caller_refused"
                 )
-        elif self.ability is None:
+        elif self.ability is None or (self.role and self.role != principal.role):
             raise errors.PermissionDenied("users may not call this method", reason="caller_refused")
         elif self.ability and self.ability not in principal.abilities:
             raise errors.refused(refusals.MISSING_ABILITY, ability=self.ability)
@@ -93,6 +96,8 @@ class Callers:
 
 EVERYONE = Callers(is_open=True)
 ANY_USER = Callers(ability="")
+OPERATORS = Callers(ability=ADMIN, services=frozenset({"operator"}), role=OPERATOR)
+"""`loupe-admin`, and operators in a session of the console."""
 
 
 def users(ability: str) -> Callers:
@@ -217,7 +222,8 @@ class _Interceptor(grpc.aio.ServerInterceptor):
             return Principal()
         principal = await self._verifier.verify(metadata.get(TOKEN_KEY, ""))
         callers.require(principal)
-        return principal
+        is_operator = bool(callers.role) and not principal.service
+        return replace(principal, acts_as_operator=True) if is_operator else principal
 
 
 def _parse(deserialize: Callable[[bytes], Any], message: bytes) -> Any:

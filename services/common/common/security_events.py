@@ -26,21 +26,30 @@ class Event(NamedTuple):
 
 
 EVENTS = {
+    "account.blocked": Event("an operator blocked a user"),
     "account.created": Event("a user registered, or an operator added one"),
     "account.deleted": Event("a user deleted the account"),
     "account.reauthentication_refused": Event(
         "a change of the account needed a recent login or the right password or code", is_refusal=True
     ),
+    "account.unblocked": Event("an operator ended the blocking of a user"),
     "address.verified": Event("a user opened the link of a verification mail"),
     "address.change_requested": Event("a user asked for another mail address"),
     "address.changed": Event("another mail address counts from now on"),
     "address.restored": Event("the link in a notice put the former mail address back"),
     "batch.cancelled": Event("a user cancelled a batch"),
     "batch.deleted": Event("a user deleted a batch with its images"),
+    "dead_letter.redriven": Event("an operator had a message handled again that was given up"),
+    "first_run.code_made": Event("an operator made the one-time code for the first operator's account"),
+    "first_run.refused": Event(
+        "somebody sent a wrong code for the first operator's account", is_refusal=True
+    ),
     "image.deleted": Event("a user deleted an image"),
     "mail.limited": Event(
         "a mail was not sent, because the address or the user got too many", is_refusal=True
     ),
+    "operator.appointed": Event("a user became an operator"),
+    "operator.dismissed": Event("a user is no longer an operator"),
     "password.reset_requested": Event("somebody asked for a mail to set a new password of an account"),
     "password.reset": Event("a mailed link set a new password; all tokens are revoked"),
     "password.change_refused": Event(
@@ -62,6 +71,7 @@ EVENTS = {
         "the password or token was right, and the code of the second factor was wrong", is_refusal=True
     ),
     "sign_in.admitted": Event("a user logged in"),
+    "sign_in.blocked": Event("a login with the right password of a blocked user", is_refusal=True),
     "sign_in.delayed": Event("a login was refused unread after too many wrong ones", is_refusal=True),
     "sign_in.refused": Event("a login with an unknown address or a wrong password", is_refusal=True),
     "sign_in.unverified": Event("a login with the right password and an unverified address", is_refusal=True),

@@ -16,3 +16,10 @@ def to_proto(instant: datetime | None) -> Timestamp | None:
 
 def from_proto(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime(tzinfo=UTC)
+
+
+def parse(text: str) -> Timestamp:
+    """Return the instant in RFC 3339. Raise `ValueError` if the text is none."""
+    stamp = Timestamp()
+    stamp.FromJsonString(text)
+    return stamp

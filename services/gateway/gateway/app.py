@@ -15,6 +15,7 @@ from gateway.identity import access
 from gateway.openapi import docs_page, document
 from gateway.routes import (
     account,
+    admin,
     archives,
     audit,
     auth,
@@ -59,6 +60,7 @@ RESOURCES = (
     pages,
     console_sessions,
     console,
+    admin,
 )
 """Modules with a router, the busiest first."""
 
@@ -91,6 +93,7 @@ def create(backend: Backend, readiness: Readiness) -> FastAPI:
         return PlainTextResponse(text, 503 if missing else 200)
 
     docs_page.install(app)
+    admin.install(app)
     app.openapi = lambda: document.describe_api(app, backend.settings.public_url)
     app.add_middleware(FieldWarnings)
     limits = HourlyLimits(read=access.limit_headers, uncount=access.uncount)

@@ -142,6 +142,7 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         work_megapixels=image.work_megapixels or 0,
         work_kind=image.work_kind or "",
         dpi=image.dpi or 0,
+        denoise=image.denoise_asked,
         fairness_key=fairness.key_of(image.user_id, settings.fairness_secret),
         pictures=image.pictures or 0,
         previews_path=previews.path_of(image),
@@ -194,6 +195,7 @@ def _model(image: Image) -> pb.Model:
         used=image.model_used or "",
         reason=image.model_reason or "",
         message=image.model_message or "",
+        denoise=image.denoise_used,
         precision=image.precision_used or "",
     )
 

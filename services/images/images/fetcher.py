@@ -223,6 +223,7 @@ def _options(image: Image, claim: Claim) -> UploadOptions:
             keeps_metadata=image.keeps_metadata,
             model=image.model_asked,
             dpi=image.dpi,
+            denoise=image.denoise_asked,
             expires_in=image.expires_in,
         ),
     )

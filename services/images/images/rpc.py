@@ -21,6 +21,7 @@ from images.convert import (
 from images.domain import batches, jobs, library, models, outcome_replay, pages, queue_estimate
 from images.rpc_estimates import EstimateMethods
 from images.rpc_manifests import ManifestMethods
+from images.rpc_operators import OperatorMethods
 from images.rpc_pyramids import PyramidMethods
 from images.rpc_results import ResultMethods
 from images.rpc_retries import RetryMethods
@@ -49,8 +50,11 @@ CALLERS = {
     "Estimate": rpc.users("user:read"),
     "RetryImage": rpc.users("images:write"),
     "RetryBatch": rpc.users("images:write"),
-    "ListDeadMessages": rpc.services("operator"),
-    "RedriveDeadMessage": rpc.services("operator"),
+    "ListDeadMessages": rpc.OPERATORS,
+    "RedriveDeadMessage": rpc.OPERATORS,
+    "GetQueue": rpc.OPERATORS,
+    "GetStorage": rpc.OPERATORS,
+    "GetSettings": rpc.OPERATORS,
     "CheckObjects": rpc.services("operator"),
     "ReplayEndings": rpc.services("operator"),
     "StartWork": rpc.services("inference"),
@@ -69,6 +73,7 @@ class ImagesService(
     EstimateMethods,
     ResultMethods,
     PyramidMethods,
+    OperatorMethods,
     images_pb2_grpc.ImagesServiceServicer,
 ):
     """The servicer. `images.proto` describes its methods and their errors."""

@@ -1,7 +1,5 @@
 """The gRPC method for pyramids. It reads where the tiles are, which clients then fetch from the store."""
 
-from minio.error import S3Error
-
 from common import errors, rpc, timestamps
 from common.db import now
 from imagefile import pyramid
@@ -42,11 +40,8 @@ class PyramidMethods(Servicer):
     async def _read_index(self, image: Image, name: str) -> tuple[pyramid.Header, list[pyramid.Place]]:
         """Return where the tiles are. Raise `NotFound` if the object is missing."""
         key = previews.key_of(image, name)
-        try:
-            header = pyramid.read_header(await self._blobs.get_range(key, 0, pyramid.HEADER.size))
-            places = await self._blobs.get_range(key, pyramid.HEADER.size, header.index_bytes)
-        except S3Error as error:
-            if error.code != "NoSuchKey":
-                raise
-            raise errors.refused(refusals.PYRAMID_NOT_FOUND) from error
+        if await self._blobs.find_version(key) is None:
+            raise errors.refused(refusals.PYRAMID_NOT_FOUND)
+        header = pyramid.read_header(await self._blobs.get_range(key, 0, pyramid.HEADER.size))
+        places = await self._blobs.get_range(key, pyramid.HEADER.size, header.index_bytes)
         return header, pyramid.read_index(places)

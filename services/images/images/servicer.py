@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
 
 from common.db import now
 from imagefile import pyramid
 from imagefile.formats import media_type, parse_format
 from images.convert import batch_to_proto, to_proto
-from images.domain import batches, expiry, previews, queue_estimate
+from images.domain import batches, expiry, overview, previews, queue_estimate
 from images.operations.dead_letters import DeadLetters
 from images.operations.missing_objects import MissingObjects
-from images.queue_estimator import QueueEstimator
+from images.queue_estimator import CachedRead, QueueEstimator
 from images.tables import UNFINISHED, Batch, Image, Status
 from images.uploads import file_names, single
 from images.uploads.batch import BatchUploads
@@ -43,6 +46,16 @@ class Servicer:
         self._rules = context.rules
         cold_start = timedelta(seconds=context.settings.cold_start_seconds)
         self._estimator = QueueEstimator(context.sessions, cold_start)
+        self._pace = CachedRead(self._read_pace)
+        self._storage = CachedRead(self._read_storage)
+
+    async def _read_pace(self) -> sa.Row[Any]:
+        async with self._sessions.begin() as session:
+            return await overview.read_pace(session)
+
+    async def _read_storage(self) -> sa.Row[Any]:
+        async with self._sessions.begin() as session:
+            return await overview.read_storage(session)
 
     async def _queue(self, images: Iterable[Image]) -> queue_estimate.Queue | None:
         """Return the queue if any of the images needs an estimate."""

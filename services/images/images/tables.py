@@ -131,6 +131,9 @@ class Image(Base, table=True):
     keeps_metadata: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     dpi: int | None = None
     """Requested pixels an inch. None keeps the original's."""
+    denoise_asked: int | None = None
+    """The requested level of denoising. None lets the worker choose."""
+    denoise_used: int | None = None
     model_asked: str = Field(default="auto", sa_type=sa.String, sa_column_kwargs={"server_default": "auto"})
     model_used: str | None = Field(default=None, sa_type=sa.String)
     model_reason: str | None = Field(default=None, sa_type=sa.String)

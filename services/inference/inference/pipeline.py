@@ -186,7 +186,8 @@ class Pipeline:
         """Return the model for each page, or the one for the picture or the animation."""
         served = self.availability.models
         parts = original.pages if isinstance(original, Pages) else [original]
-        return [await to_thread(choose_model, order.model, each, served) for each in parts]
+        denoise = order.denoise if order.HasField("denoise") else None
+        return [await to_thread(choose_model, order.model, each, served, denoise) for each in parts]
 
     async def store(self, order: images_pb2.WorkOrder, upscaled: Upscaled) -> list[str]:
         """Store the result and its previews. Return the names of those previews that are stored."""

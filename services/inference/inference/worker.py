@@ -226,6 +226,7 @@ def _output(upscaled: Upscaled, previews: Sequence[str], seconds: float) -> pb.O
         model=choice.model.name,
         model_reason=choice.reason,
         model_message=choice.message,
+        denoise=choice.denoise,
         pictures=upscaled.pictures,
         precision=upscaled.precision,
         previews=previews,

@@ -7,6 +7,7 @@ from common import bus, db, log, metrics, outbox, process, rpc, tls, trace
 from common.audit import STREAM
 from common.channel import Channel
 from common.credentials import Credentials
+from common.settings_in_force import in_force
 from common.streams import Streams
 from loupe.images.v1 import images_pb2, images_pb2_grpc
 from loupe.outbound.v1 import outbound_pb2_grpc
@@ -53,9 +54,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     client = Client(policy, names, settings.ca_file)
     deliverer = Deliverer(sessions, images, client, cipher, settings, db.now)
     server = rpc.Server(credentials.verifier("outbound"), CALLERS)
-    servicer = OutboundService(
-        sessions, Addresses(policy, names), Fetches(client, settings.fetch_seconds), cipher, db.now
-    )
+    fetches, addresses = Fetches(client, settings.fetch_seconds), Addresses(policy, names)
+    servicer = OutboundService(sessions, addresses, fetches, cipher, db.now, in_force(settings))
     outbound_pb2_grpc.add_OutboundServiceServicer_to_server(servicer, server.grpc)
     server.bind(settings.listen, settings.tls)
     client_events, deleted_users = (

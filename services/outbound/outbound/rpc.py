@@ -10,6 +10,7 @@ from loupe import refusals
 from loupe.contract import ABILITIES, WEBHOOK_TEST
 from loupe.outbound.v1 import outbound_pb2 as pb
 from loupe.outbound.v1 import outbound_pb2_grpc
+from loupe.settings.v1.settings_pb2 import Setting
 from outbound.addresses import Addresses
 from outbound.convert import to_delivery, to_secret, to_webhook
 from outbound.domain import delivery_log, failing, fan_out, signing_secrets, webhooks
@@ -32,8 +33,9 @@ CALLERS = {
     "Fetch": rpc.Callers(ability="images:write", services=frozenset({"images"})),
     "CheckLinks": rpc.users("images:write"),
     "CheckAddress": rpc.users("images:write"),
-    "ListFailingWebhooks": rpc.services("operator"),
-    "RedriveWebhook": rpc.services("operator"),
+    "ListFailingWebhooks": rpc.OPERATORS,
+    "RedriveWebhook": rpc.OPERATORS,
+    "GetSettings": rpc.OPERATORS,
 }
 """Whoever changes something, or reads a secret, needs all abilities: see `owner`."""
 
@@ -55,7 +57,9 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
         fetches: Fetches,
         cipher: Cipher,
         now: Callable[[], datetime],
+        settings: Sequence[Setting] = (),
     ) -> None:
+        self._settings = settings
         self._sessions = sessions
         self._addresses = addresses
         self._fetches = fetches
@@ -196,6 +200,11 @@ class OutboundService(outbound_pb2_grpc.OutboundServiceServicer):
     ) -> pb.CheckAddressResponse:
         address = await self._addresses.check(request.url, field="webhook_url")
         return pb.CheckAddressResponse(url=address.url)
+
+    async def GetSettings(
+        self, request: pb.GetSettingsRequest, context: rpc.Context
+    ) -> pb.GetSettingsResponse:
+        return pb.GetSettingsResponse(settings=self._settings)
 
     async def CheckLinks(self, request: pb.CheckLinksRequest, context: rpc.Context) -> pb.CheckLinksResponse:
         problems = await self._addresses.problems_of(request.urls, request.field)

@@ -34,6 +34,7 @@ class Model(BaseModel):
     used: str | None
     reason: str | None
     message: str | None
+    denoise: int | None
     precision: str | None
 
 
@@ -73,6 +74,7 @@ def to_model(model: pb.Model) -> Model:
         used=model.used or None,
         reason=model.reason or None,
         message=model.message or None,
+        denoise=model.denoise if model.HasField("denoise") else None,
         precision=model.precision or None,
     )
 

@@ -14,7 +14,9 @@ PROBE = "/.ready"
 def check(found: Evidence) -> list[str]:
     allowed, lines = set(found.waiting_uploads), list[str]()
     for row in found.images:
-        needed = {row.original_path} | ({row.upscaled_path} if row.status == "completed" else set())
+        needed = ({row.original_path} if row.has_file else set()) | (
+            {row.upscaled_path} if row.status == "completed" else set()
+        )
         allowed |= {row.original_path, row.upscaled_path}
         lines += [f"image {row.id} has no object {key}" for key in sorted(needed - found.objects)]
     strangers = sorted(key for key in found.objects - allowed if not key.endswith(PROBE))

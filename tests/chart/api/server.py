@@ -31,6 +31,9 @@ class Api:
         self.where = ("--kube-apiserver", address, "--namespace", NAMESPACE)
         self.applying = UNCHECKED
 
+    def settle(self) -> None:
+        """Return: everything is ready as soon as it exists."""
+
     def find(self, kind: str, name: str) -> Object | None:
         return next((one for one in self.of(kind) if one["metadata"]["name"] == name), None)
 

@@ -11,7 +11,7 @@ import pytest
 from common import messages
 from images.tables import Status
 from inference.networks.network import BadAnswer
-from inference.triton.client import CANARY
+from inference.triton.canary import CANARY
 from inference.triton.errors import TritonFailed
 from tests.images.harness import RULES, list_keys, poll
 from tests.inference.conftest import Answer, FaultyTriton, an_answer, doubled, pixels_of, triton_at

@@ -15,7 +15,7 @@ from loupe_client._async.transport import AsyncTransport
 from loupe_client._async.waiting import AsyncWaiting
 from loupe_client.answers import envelope_of, parse
 from loupe_client.models import AcceptedBatch, Batch, BatchImage
-from loupe_client.options import Options, fields_of
+from loupe_client.options import Item, Options, fields_of, item_fields_of
 from loupe_client.sources import Source, upload_of
 
 
@@ -45,8 +45,27 @@ class AsyncBatches:
         data = await self._transport.call("POST", "/api/batches", form=form, parts=parts, key=key)
         return parse(AcceptedBatch, data)
 
+    async def create(
+        self,
+        items: Sequence[Item],
+        *,
+        name: str | None = None,
+        on_error: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[Options],
+    ) -> AcceptedBatch:
+        """Send up to 1,000 links or ids of direct uploads, whose files the server fetches later.
+
+        The options are those for all items. An item that the server refuses makes it refuse all, or with
+        `on_error="skip"` becomes a failed image. A file that cannot be fetched later fails its image.
+        """
+        body = {"items": [item_fields_of(item) for item in items], "name": name, "on_error": on_error}
+        key = idempotency_key or uuid.uuid4().hex
+        data = await self._transport.call("POST", "/api/batches", body=body | fields_of(options), key=key)
+        return parse(AcceptedBatch, data)
+
     async def get(self, batch_id: int) -> Batch:
-        """Return a batch with its images."""
+        """Return a batch with its first 100 images."""
         return await self._waiting.get(batch_id)
 
     async def wait(

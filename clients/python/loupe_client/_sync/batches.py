@@ -16,7 +16,7 @@ from loupe_client._sync.transport import Transport
 from loupe_client._sync.waiting import Waiting
 from loupe_client.answers import envelope_of, parse
 from loupe_client.models import AcceptedBatch, Batch, BatchImage
-from loupe_client.options import Options, fields_of
+from loupe_client.options import Item, Options, fields_of, item_fields_of
 from loupe_client.sources import Source, upload_of
 
 
@@ -46,8 +46,27 @@ class Batches:
         data = self._transport.call("POST", "/api/batches", form=form, parts=parts, key=key)
         return parse(AcceptedBatch, data)
 
+    def create(
+        self,
+        items: Sequence[Item],
+        *,
+        name: str | None = None,
+        on_error: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Unpack[Options],
+    ) -> AcceptedBatch:
+        """Send up to 1,000 links or ids of direct uploads, whose files the server fetches later.
+
+        The options are those for all items. An item that the server refuses makes it refuse all, or with
+        `on_error="skip"` becomes a failed image. A file that cannot be fetched later fails its image.
+        """
+        body = {"items": [item_fields_of(item) for item in items], "name": name, "on_error": on_error}
+        key = idempotency_key or uuid.uuid4().hex
+        data = self._transport.call("POST", "/api/batches", body=body | fields_of(options), key=key)
+        return parse(AcceptedBatch, data)
+
     def get(self, batch_id: int) -> Batch:
-        """Return a batch with its images."""
+        """Return a batch with its first 100 images."""
         return self._waiting.get(batch_id)
 
     def wait(

@@ -81,7 +81,7 @@ class Transport:
         `key` is the idempotency key. A POST without one is sent again only if it certainly did not arrive.
         """
         is_repeatable = method != "POST" or key is not None
-        request = {
+        request: dict[str, Any] = {
             "params": without_none(query),
             "json": None if body is None else without_none(body),
             "data": None if form is None else {name: str(value) for name, value in form.items()},
@@ -111,7 +111,7 @@ class Transport:
     ) -> "httpx2.Response | Failure":
         try:
             with ExitStack() as files:
-                sent = {**request, "files": parts(files) if parts else None}
+                sent: dict[str, Any] = {**request, "files": parts(files) if parts else None}
                 response = self.http.request(method, self.server.url + path, **sent)
         except httpx2.TransportError as error:
             failure = ConnectionFailed(no_answer(self.server.url, error))

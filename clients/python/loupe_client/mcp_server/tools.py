@@ -33,7 +33,8 @@ Format = Annotated[
     Field(description="The format of the result; by default that of the original."),
 ]
 ModelName = Annotated[
-    str | None, Field(description="auto (default), faithful, clean, enhance or pixel.", examples=["auto"])
+    str | None,
+    Field(description="auto (default), faithful, clean, art, enhance or pixel.", examples=["auto"]),
 ]
 Source = Annotated[
     str,

@@ -35,16 +35,24 @@ Found = dict[str, int]
 """Sizes in bytes, by key."""
 
 
-def client(name: str) -> Minio:
-    """Return a client for `SOURCE` or `TARGET`, with the keys of the environment or those of the platform."""
-    scheme, _, host = os.environ[f"{name}_ENDPOINT"].rpartition("://")
-    key = os.environ.get(f"{name}_ACCESS_KEY", "")
+def client(endpoint: str, region: str, access_key: str, secret_key: str) -> Minio:
+    """Return a client by the variables of these names. Without keys the platform gives credentials."""
+    scheme, _, host = os.environ[endpoint].rpartition("://")
+    key = os.environ.get(access_key, "")
     login: dict[str, Any] = (
-        {"access_key": key, "secret_key": os.environ[f"{name}_SECRET_KEY"]}
+        {"access_key": key, "secret_key": os.environ[secret_key]}
         if key
         else {"credentials": PlatformCredentials()}
     )
-    return Minio(host, secure=scheme != "http", region=os.environ[f"{name}_REGION"], **login)
+    return Minio(host, secure=scheme != "http", region=os.environ[region], **login)
+
+
+def target_store() -> Minio:
+    return client("TARGET_ENDPOINT", "TARGET_REGION", "TARGET_ACCESS_KEY", "TARGET_SECRET_KEY")
+
+
+def source_store() -> Minio:
+    return client("SOURCE_ENDPOINT", "SOURCE_REGION", "SOURCE_ACCESS_KEY", "SOURCE_SECRET_KEY")
 
 
 def listed(store: Minio, bucket: str, prefix: str) -> Found:
@@ -87,7 +95,7 @@ def copy_missing(
 
 def save() -> None:
     """Upload the dumps in the folder, then the objects, then remove what is no longer kept."""
-    target, name = client("TARGET"), datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    target, name = target_store(), datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     folder = f"{PREFIX}backups/{name}/"
     sums: dict[str, str] = {}
     for dump in sorted(FOLDER.glob("*.dump")):
@@ -103,7 +111,7 @@ def save() -> None:
 
 
 def save_objects(target: Minio, folder: str, sums: dict[str, str]) -> None:
-    source = client("SOURCE")
+    source = source_store()
     wanted = listed(source, SOURCE_BUCKET, OBJECTS)
     copied = copy_missing(wanted, source, SOURCE_BUCKET, target, TARGET_BUCKET, of="", to=f"{PREFIX}objects/")
     manifest = FOLDER / "objects.json.gz"
@@ -135,7 +143,7 @@ def remove_old(target: Minio) -> None:
 
 def fetch(name: str) -> None:
     """Download the dumps of a backup, or of the latest one, and check them."""
-    target = client("TARGET")
+    target = target_store()
     found = complete(listed(target, TARGET_BUCKET, f"{PREFIX}backups/"))
     if not found or name not in (*found, "latest"):
         sys.exit(f"there is no complete backup {name}. There are: {', '.join(found) or 'none'}")
@@ -159,9 +167,9 @@ def restore_objects() -> None:
     wanted: Found = json.loads(gzip.decompress(manifest.read_bytes()))
     copied = copy_missing(
         wanted,
-        client("TARGET"),
+        target_store(),
         TARGET_BUCKET,
-        client("SOURCE"),
+        source_store(),
         SOURCE_BUCKET,
         of=f"{PREFIX}objects/",
         to="",

@@ -178,6 +178,36 @@ class AuthServiceStub:
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorRequest.SerializeToString,
                 response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorResponse.FromString,
                 _registered_method=True)
+        self.SetOperator = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/SetOperator',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.SetOperatorRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.SetOperatorResponse.FromString,
+                _registered_method=True)
+        self.SetBlocked = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/SetBlocked',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.SetBlockedRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.SetBlockedResponse.FromString,
+                _registered_method=True)
+        self.GetSettings = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/GetSettings',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.GetSettingsRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.GetSettingsResponse.FromString,
+                _registered_method=True)
+        self.StartFirstRun = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/StartFirstRun',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartFirstRunRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartFirstRunResponse.FromString,
+                _registered_method=True)
+        self.GetFirstRun = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/GetFirstRun',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.GetFirstRunRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.GetFirstRunResponse.FromString,
+                _registered_method=True)
+        self.FinishFirstRun = channel.unary_unary(
+                '/loupe.auth.v1.AuthService/FinishFirstRun',
+                request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.FinishFirstRunRequest.SerializeToString,
+                response_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.FinishFirstRunResponse.FromString,
+                _registered_method=True)
         self.RotateKeys = channel.unary_unary(
                 '/loupe.auth.v1.AuthService/RotateKeys',
                 request_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.RotateKeysRequest.SerializeToString,
@@ -404,6 +434,53 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetOperator(self, request, context):
+        """For `loupe-admin`: makes a user an operator, or takes that away. NOT_FOUND `user_not_found`. FAILED_PRECONDITION
+        `email_unverified` for a new operator without a verified address.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetBlocked(self, request, context):
+        """For operators: blocks a user, or ends that. PERMISSION_DENIED `account_blocked` then answers logins, tokens and sessions.
+        NOT_FOUND `user_not_found`. INVALID_ARGUMENT `own_account` if an operator would block their own account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSettings(self, request, context):
+        """For operators: returns the settings in force, without secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartFirstRun(self, request, context):
+        """For `loupe-admin`: makes the one-time code with which the first operator creates an account. An earlier code stops working.
+        FAILED_PRECONDITION `operator_exists`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFirstRun(self, request, context):
+        """Returns whether there is no operator yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishFirstRun(self, request, context):
+        """Creates the first operator and a session of the console. PERMISSION_DENIED `first_run_refused` if the code is wrong, too old
+        or used, or if there is an operator. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones. Otherwise the
+        errors of Register.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RotateKeys(self, request, context):
         """For operators: creates a new signing key. The old one stays valid until its tokens have expired.
         """
@@ -569,6 +646,36 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.ResetSecondFactor,
                     request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorRequest.FromString,
                     response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorResponse.SerializeToString,
+            ),
+            'SetOperator': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetOperator,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.SetOperatorRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.SetOperatorResponse.SerializeToString,
+            ),
+            'SetBlocked': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBlocked,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.SetBlockedRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.SetBlockedResponse.SerializeToString,
+            ),
+            'GetSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSettings,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.GetSettingsRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.GetSettingsResponse.SerializeToString,
+            ),
+            'StartFirstRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartFirstRun,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartFirstRunRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.StartFirstRunResponse.SerializeToString,
+            ),
+            'GetFirstRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFirstRun,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.GetFirstRunRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.GetFirstRunResponse.SerializeToString,
+            ),
+            'FinishFirstRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishFirstRun,
+                    request_deserializer=loupe_dot_auth_dot_v1_dot_auth__pb2.FinishFirstRunRequest.FromString,
+                    response_serializer=loupe_dot_auth_dot_v1_dot_auth__pb2.FinishFirstRunResponse.SerializeToString,
             ),
             'RotateKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateKeys,
@@ -1346,6 +1453,168 @@ class AuthService:
             '/loupe.auth.v1.AuthService/ResetSecondFactor',
             loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorRequest.SerializeToString,
             loupe_dot_auth_dot_v1_dot_auth__pb2.ResetSecondFactorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetOperator(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/SetOperator',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.SetOperatorRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.SetOperatorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBlocked(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/SetBlocked',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.SetBlockedRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.SetBlockedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/GetSettings',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.GetSettingsRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.GetSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartFirstRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/StartFirstRun',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.StartFirstRunRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.StartFirstRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFirstRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/GetFirstRun',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.GetFirstRunRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.GetFirstRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishFirstRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.auth.v1.AuthService/FinishFirstRun',
+            loupe_dot_auth_dot_v1_dot_auth__pb2.FinishFirstRunRequest.SerializeToString,
+            loupe_dot_auth_dot_v1_dot_auth__pb2.FinishFirstRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

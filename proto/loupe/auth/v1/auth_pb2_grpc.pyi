@@ -108,6 +108,27 @@ class AuthServiceStub:
     """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
     ResetSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetSecondFactorRequest, _auth_pb2.ResetSecondFactorResponse]
     """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`."""
+    SetOperator: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SetOperatorRequest, _auth_pb2.SetOperatorResponse]
+    """For `loupe-admin`: makes a user an operator, or takes that away. NOT_FOUND `user_not_found`. FAILED_PRECONDITION
+    `email_unverified` for a new operator without a verified address.
+    """
+    SetBlocked: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SetBlockedRequest, _auth_pb2.SetBlockedResponse]
+    """For operators: blocks a user, or ends that. PERMISSION_DENIED `account_blocked` then answers logins, tokens and sessions.
+    NOT_FOUND `user_not_found`. INVALID_ARGUMENT `own_account` if an operator would block their own account.
+    """
+    GetSettings: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetSettingsRequest, _auth_pb2.GetSettingsResponse]
+    """For operators: returns the settings in force, without secrets."""
+    StartFirstRun: _grpc.UnaryUnaryMultiCallable[_auth_pb2.StartFirstRunRequest, _auth_pb2.StartFirstRunResponse]
+    """For `loupe-admin`: makes the one-time code with which the first operator creates an account. An earlier code stops working.
+    FAILED_PRECONDITION `operator_exists`.
+    """
+    GetFirstRun: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetFirstRunRequest, _auth_pb2.GetFirstRunResponse]
+    """Returns whether there is no operator yet."""
+    FinishFirstRun: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FinishFirstRunRequest, _auth_pb2.FinishFirstRunResponse]
+    """Creates the first operator and a session of the console. PERMISSION_DENIED `first_run_refused` if the code is wrong, too old
+    or used, or if there is an operator. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones. Otherwise the
+    errors of Register.
+    """
     RotateKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]
     """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]
@@ -199,6 +220,27 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """For operators: marks a user's address as verified without a mail. NOT_FOUND `user_not_found`."""
     ResetSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetSecondFactorRequest, _auth_pb2.ResetSecondFactorResponse]  # type: ignore[assignment]
     """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`."""
+    SetOperator: _aio.UnaryUnaryMultiCallable[_auth_pb2.SetOperatorRequest, _auth_pb2.SetOperatorResponse]  # type: ignore[assignment]
+    """For `loupe-admin`: makes a user an operator, or takes that away. NOT_FOUND `user_not_found`. FAILED_PRECONDITION
+    `email_unverified` for a new operator without a verified address.
+    """
+    SetBlocked: _aio.UnaryUnaryMultiCallable[_auth_pb2.SetBlockedRequest, _auth_pb2.SetBlockedResponse]  # type: ignore[assignment]
+    """For operators: blocks a user, or ends that. PERMISSION_DENIED `account_blocked` then answers logins, tokens and sessions.
+    NOT_FOUND `user_not_found`. INVALID_ARGUMENT `own_account` if an operator would block their own account.
+    """
+    GetSettings: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetSettingsRequest, _auth_pb2.GetSettingsResponse]  # type: ignore[assignment]
+    """For operators: returns the settings in force, without secrets."""
+    StartFirstRun: _aio.UnaryUnaryMultiCallable[_auth_pb2.StartFirstRunRequest, _auth_pb2.StartFirstRunResponse]  # type: ignore[assignment]
+    """For `loupe-admin`: makes the one-time code with which the first operator creates an account. An earlier code stops working.
+    FAILED_PRECONDITION `operator_exists`.
+    """
+    GetFirstRun: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetFirstRunRequest, _auth_pb2.GetFirstRunResponse]  # type: ignore[assignment]
+    """Returns whether there is no operator yet."""
+    FinishFirstRun: _aio.UnaryUnaryMultiCallable[_auth_pb2.FinishFirstRunRequest, _auth_pb2.FinishFirstRunResponse]  # type: ignore[assignment]
+    """Creates the first operator and a session of the console. PERMISSION_DENIED `first_run_refused` if the code is wrong, too old
+    or used, or if there is an operator. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones. Otherwise the
+    errors of Register.
+    """
     RotateKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.RotateKeysRequest, _auth_pb2.RotateKeysResponse]  # type: ignore[assignment]
     """For operators: creates a new signing key. The old one stays valid until its tokens have expired."""
     IssueServiceToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueServiceTokenRequest, _auth_pb2.IssueServiceTokenResponse]  # type: ignore[assignment]
@@ -455,6 +497,63 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ResetSecondFactorResponse, _abc.Awaitable[_auth_pb2.ResetSecondFactorResponse]]:
         """For operators: switches off the second factor of a user who has lost it. NOT_FOUND `user_not_found`."""
+
+    @_abc_1.abstractmethod
+    def SetOperator(
+        self,
+        request: _auth_pb2.SetOperatorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.SetOperatorResponse, _abc.Awaitable[_auth_pb2.SetOperatorResponse]]:
+        """For `loupe-admin`: makes a user an operator, or takes that away. NOT_FOUND `user_not_found`. FAILED_PRECONDITION
+        `email_unverified` for a new operator without a verified address.
+        """
+
+    @_abc_1.abstractmethod
+    def SetBlocked(
+        self,
+        request: _auth_pb2.SetBlockedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.SetBlockedResponse, _abc.Awaitable[_auth_pb2.SetBlockedResponse]]:
+        """For operators: blocks a user, or ends that. PERMISSION_DENIED `account_blocked` then answers logins, tokens and sessions.
+        NOT_FOUND `user_not_found`. INVALID_ARGUMENT `own_account` if an operator would block their own account.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSettings(
+        self,
+        request: _auth_pb2.GetSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.GetSettingsResponse, _abc.Awaitable[_auth_pb2.GetSettingsResponse]]:
+        """For operators: returns the settings in force, without secrets."""
+
+    @_abc_1.abstractmethod
+    def StartFirstRun(
+        self,
+        request: _auth_pb2.StartFirstRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.StartFirstRunResponse, _abc.Awaitable[_auth_pb2.StartFirstRunResponse]]:
+        """For `loupe-admin`: makes the one-time code with which the first operator creates an account. An earlier code stops working.
+        FAILED_PRECONDITION `operator_exists`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetFirstRun(
+        self,
+        request: _auth_pb2.GetFirstRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.GetFirstRunResponse, _abc.Awaitable[_auth_pb2.GetFirstRunResponse]]:
+        """Returns whether there is no operator yet."""
+
+    @_abc_1.abstractmethod
+    def FinishFirstRun(
+        self,
+        request: _auth_pb2.FinishFirstRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.FinishFirstRunResponse, _abc.Awaitable[_auth_pb2.FinishFirstRunResponse]]:
+        """Creates the first operator and a session of the console. PERMISSION_DENIED `first_run_refused` if the code is wrong, too old
+        or used, or if there is an operator. RESOURCE_EXHAUSTED `too_many_requests` after too many wrong ones. Otherwise the
+        errors of Register.
+        """
 
     @_abc_1.abstractmethod
     def RotateKeys(

@@ -85,6 +85,11 @@ class BillingServiceStub:
                 request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.GetSettings = channel.unary_unary(
+                '/loupe.billing.v1.BillingService/GetSettings',
+                request_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetSettingsRequest.SerializeToString,
+                response_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetSettingsResponse.FromString,
+                _registered_method=True)
 
 
 class BillingServiceServicer:
@@ -162,6 +167,13 @@ class BillingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSettings(self, request, context):
+        """For operators: returns the settings in force, without secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BillingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -214,6 +226,11 @@ def add_BillingServiceServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ReleaseRequest.FromString,
                     response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'GetSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSettings,
+                    request_deserializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetSettingsRequest.FromString,
+                    response_serializer=loupe_dot_billing_dot_v1_dot_billing__pb2.GetSettingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -487,6 +504,33 @@ class BillingService:
             '/loupe.billing.v1.BillingService/Release',
             loupe_dot_billing_dot_v1_dot_billing__pb2.ReleaseRequest.SerializeToString,
             loupe_dot_billing_dot_v1_dot_billing__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.billing.v1.BillingService/GetSettings',
+            loupe_dot_billing_dot_v1_dot_billing__pb2.GetSettingsRequest.SerializeToString,
+            loupe_dot_billing_dot_v1_dot_billing__pb2.GetSettingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,8 @@ class BillingServiceStub:
     """For `images`: extends the reservations of unfinished images."""
     Release: _grpc.UnaryUnaryMultiCallable[_billing_pb2.ReleaseRequest, _billing_pb2.ReleaseResponse]
     """For `images`: gives places back if an upload is refused after the reservation."""
+    GetSettings: _grpc.UnaryUnaryMultiCallable[_billing_pb2.GetSettingsRequest, _billing_pb2.GetSettingsResponse]
+    """For operators: returns the settings in force, without secrets."""
 
 @_typing.type_check_only
 class BillingServiceAsyncStub(BillingServiceStub):
@@ -83,6 +85,8 @@ class BillingServiceAsyncStub(BillingServiceStub):
     """For `images`: extends the reservations of unfinished images."""
     Release: _aio.UnaryUnaryMultiCallable[_billing_pb2.ReleaseRequest, _billing_pb2.ReleaseResponse]  # type: ignore[assignment]
     """For `images`: gives places back if an upload is refused after the reservation."""
+    GetSettings: _aio.UnaryUnaryMultiCallable[_billing_pb2.GetSettingsRequest, _billing_pb2.GetSettingsResponse]  # type: ignore[assignment]
+    """For operators: returns the settings in force, without secrets."""
 
 class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Plans, subscriptions and the monthly quota of images."""
@@ -168,5 +172,13 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.ReleaseResponse, _abc.Awaitable[_billing_pb2.ReleaseResponse]]:
         """For `images`: gives places back if an upload is refused after the reservation."""
+
+    @_abc_1.abstractmethod
+    def GetSettings(
+        self,
+        request: _billing_pb2.GetSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_pb2.GetSettingsResponse, _abc.Awaitable[_billing_pb2.GetSettingsResponse]]:
+        """For operators: returns the settings in force, without secrets."""
 
 def add_BillingServiceServicer_to_server(servicer: BillingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

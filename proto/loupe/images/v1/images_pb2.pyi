@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from loupe.billing.v1 import billing_pb2 as _billing_pb2
+from loupe.settings.v1 import settings_pb2 as _settings_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -439,6 +440,7 @@ class Model(_message.Message):
     USED_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    DENOISE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     asked: _builtins.str
     """A model name, or `auto` if the worker chooses."""
@@ -448,6 +450,8 @@ class Model(_message.Message):
     """Why it was chosen, in snake_case, such as `worn_jpeg`."""
     message: _builtins.str
     """The same reason as a text for people."""
+    denoise: _builtins.int
+    """The level of denoising that was used. Absent from models without levels."""
     precision: _builtins.str
     """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Empty if no network did."""
     def __init__(
@@ -457,13 +461,16 @@ class Model(_message.Message):
         used: _builtins.str = ...,
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
+        denoise: _builtins.int | None = ...,
         precision: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "denoise", b"denoise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "message", b"message", "precision", b"precision", "reason", b"reason", "used", b"used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "asked", b"asked", "denoise", b"denoise", "message", b"message", "precision", b"precision", "reason", b"reason", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
+    _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
 
@@ -637,6 +644,7 @@ class UpscaleRequest(_message.Message):
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
         DPI_FIELD_NUMBER: _builtins.int
         EXPIRES_IN_FIELD_NUMBER: _builtins.int
+        DENOISE_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         PRECISION_FIELD_NUMBER: _builtins.int
@@ -651,6 +659,8 @@ class UpscaleRequest(_message.Message):
         dpi: _builtins.str
         expires_in: _builtins.str
         """Seconds from the image's end until it is deleted."""
+        denoise: _builtins.str
+        """The level of denoising, 0 to 3."""
         webhook_url: _builtins.str
         """Where the end of the image goes. The gateway has had it checked, and reports what is wrong with it."""
         webhook_url_problem: _builtins.str
@@ -674,14 +684,17 @@ class UpscaleRequest(_message.Message):
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             dpi: _builtins.str | None = ...,
             expires_in: _builtins.str | None = ...,
+            denoise: _builtins.str | None = ...,
             webhook_url: _builtins.str | None = ...,
             webhook_url_problem: _builtins.str = ...,
             precision: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
+        _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
         _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
         _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
         _WhichOneofReturnType__expires_in: _TypeAlias = _typing.Literal["expires_in"]  # noqa: Y015
@@ -706,6 +719,8 @@ class UpscaleRequest(_message.Message):
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
         _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
         _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
         @_typing.overload
@@ -812,6 +827,7 @@ class EstimateRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     MAX_SCALE_FIELD_NUMBER: _builtins.int
     IS_PRIORITY_FIELD_NUMBER: _builtins.int
+    UPLOAD_ID_FIELD_NUMBER: _builtins.int
     width: _builtins.str
     height: _builtins.str
     format: _builtins.str
@@ -824,6 +840,8 @@ class EstimateRequest(_message.Message):
     """The plan's largest scale factor."""
     is_priority: _builtins.bool
     """Whether the plan has the priority queue."""
+    upload_id: _builtins.str
+    """The direct upload that holds the picture. The texts that describe a picture are then empty."""
     @_builtins.property
     def options(self) -> Global___UpscaleRequest.Options: ...
     def __init__(
@@ -837,10 +855,11 @@ class EstimateRequest(_message.Message):
         options: Global___UpscaleRequest.Options | None = ...,
         max_scale: _builtins.int = ...,
         is_priority: _builtins.bool = ...,
+        upload_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "height", b"height", "is_priority", b"is_priority", "max_scale", b"max_scale", "options", b"options", "size", b"size", "transparent", b"transparent", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "height", b"height", "is_priority", b"is_priority", "max_scale", b"max_scale", "options", b"options", "size", b"size", "transparent", b"transparent", "upload_id", b"upload_id", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1475,6 +1494,7 @@ class CreateBatchRequest(_message.Message):
         NEAR_MISSES_FIELD_NUMBER: _builtins.int
         DPI_FIELD_NUMBER: _builtins.int
         EXPIRES_IN_FIELD_NUMBER: _builtins.int
+        DENOISE_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         PRECISION_FIELD_NUMBER: _builtins.int
@@ -1491,6 +1511,7 @@ class CreateBatchRequest(_message.Message):
         dpi: _builtins.str
         expires_in: _builtins.str
         """Seconds from an image's end until it is deleted."""
+        denoise: _builtins.str
         webhook_url: _builtins.str
         """As in `UpscaleRequest.Options`, for the end of the batch."""
         webhook_url_problem: _builtins.str
@@ -1515,14 +1536,17 @@ class CreateBatchRequest(_message.Message):
             near_misses: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
             dpi: _builtins.str | None = ...,
             expires_in: _builtins.str | None = ...,
+            denoise: _builtins.str | None = ...,
             webhook_url: _builtins.str | None = ...,
             webhook_url_problem: _builtins.str = ...,
             precision: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
+        _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
         _WhichOneofReturnType__dpi: _TypeAlias = _typing.Literal["dpi"]  # noqa: Y015
         _WhichOneofArgType__dpi: _TypeAlias = _typing.Literal["_dpi", b"_dpi"]  # noqa: Y015
         _WhichOneofReturnType__expires_in: _TypeAlias = _typing.Literal["expires_in"]  # noqa: Y015
@@ -1549,6 +1573,8 @@ class CreateBatchRequest(_message.Message):
         _WhichOneofArgType__target_width: _TypeAlias = _typing.Literal["_target_width", b"_target_width"]  # noqa: Y015
         _WhichOneofReturnType__webhook_url: _TypeAlias = _typing.Literal["webhook_url"]  # noqa: Y015
         _WhichOneofArgType__webhook_url: _TypeAlias = _typing.Literal["_webhook_url", b"_webhook_url"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__dpi) -> _WhichOneofReturnType__dpi | None: ...
         @_typing.overload
@@ -2391,6 +2417,7 @@ class WorkOrder(_message.Message):
     DPI_FIELD_NUMBER: _builtins.int
     FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
     PICTURES_FIELD_NUMBER: _builtins.int
+    DENOISE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     PREVIEWS_PATH_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
@@ -2435,6 +2462,8 @@ class WorkOrder(_message.Message):
     """The same for all images of a user, so that a worker can share its time between users. It does not name the user."""
     pictures: _builtins.int
     """Pages of a TIFF, or frames of an animated PNG, that the result has. Zero for the first only."""
+    denoise: _builtins.int
+    """The requested level of denoising. Absent: the worker chooses."""
     precision: _builtins.str
     """`auto`, or `exact` for single precision. Empty means `auto`."""
     previews_path: _builtins.str
@@ -2465,17 +2494,22 @@ class WorkOrder(_message.Message):
         dpi: _builtins.int = ...,
         fairness_key: _builtins.str = ...,
         pictures: _builtins.int = ...,
+        denoise: _builtins.int | None = ...,
         precision: _builtins.str = ...,
         previews_path: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "precision", b"precision", "previews_path", b"previews_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "precision", b"precision", "previews_path", b"previews_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
+    _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
     _WhichOneofReturnType__trace_parent: _TypeAlias = _typing.Literal["trace_parent"]  # noqa: Y015
     _WhichOneofArgType__trace_parent: _TypeAlias = _typing.Literal["_trace_parent", b"_trace_parent"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
     @_typing.overload
@@ -2917,3 +2951,191 @@ class ClientEvent(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_url) -> _WhichOneofReturnType__webhook_url | None: ...
 
 Global___ClientEvent: _TypeAlias = ClientEvent  # noqa: Y015
+
+@_typing.final
+class GetSettingsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSettingsRequest: _TypeAlias = GetSettingsRequest  # noqa: Y015
+
+@_typing.final
+class GetSettingsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> _containers.RepeatedCompositeFieldContainer[_settings_pb2.Setting]: ...
+    def __init__(
+        self,
+        *,
+        settings: _abc.Iterable[_settings_pb2.Setting] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSettingsResponse: _TypeAlias = GetSettingsResponse  # noqa: Y015
+
+@_typing.final
+class GetQueueRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQueueRequest: _TypeAlias = GetQueueRequest  # noqa: Y015
+
+@_typing.final
+class GetQueueResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITING_FIELD_NUMBER: _builtins.int
+    WAITING_PRIORITY_FIELD_NUMBER: _builtins.int
+    PROCESSING_FIELD_NUMBER: _builtins.int
+    OLDEST_SECONDS_FIELD_NUMBER: _builtins.int
+    ENDED_LAST_HOUR_FIELD_NUMBER: _builtins.int
+    FAILED_LAST_HOUR_FIELD_NUMBER: _builtins.int
+    SECONDS_LEFT_FIELD_NUMBER: _builtins.int
+    WORKERS_FIELD_NUMBER: _builtins.int
+    waiting: _builtins.int
+    """Images that wait, by class."""
+    waiting_priority: _builtins.int
+    processing: _builtins.int
+    oldest_seconds: _builtins.float
+    """Age of the oldest image that waits. Zero if none waits."""
+    ended_last_hour: _builtins.int
+    """Images that ended in the last hour, and those of them that failed."""
+    failed_last_hour: _builtins.int
+    seconds_left: _builtins.float
+    """Until all that waits is done, as far as that is known."""
+    @_builtins.property
+    def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerState]:
+        """Those that have announced themselves lately."""
+
+    def __init__(
+        self,
+        *,
+        waiting: _builtins.int = ...,
+        waiting_priority: _builtins.int = ...,
+        processing: _builtins.int = ...,
+        oldest_seconds: _builtins.float = ...,
+        ended_last_hour: _builtins.int = ...,
+        failed_last_hour: _builtins.int = ...,
+        seconds_left: _builtins.float | None = ...,
+        workers: _abc.Iterable[Global___WorkerState] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "seconds_left", b"seconds_left"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "ended_last_hour", b"ended_last_hour", "failed_last_hour", b"failed_last_hour", "oldest_seconds", b"oldest_seconds", "processing", b"processing", "seconds_left", b"seconds_left", "waiting", b"waiting", "waiting_priority", b"waiting_priority", "workers", b"workers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__seconds_left: _TypeAlias = _typing.Literal["seconds_left"]  # noqa: Y015
+    _WhichOneofArgType__seconds_left: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
+
+Global___GetQueueResponse: _TypeAlias = GetQueueResponse  # noqa: Y015
+
+@_typing.final
+class WorkerState(_message.Message):
+    """A worker as it last announced itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ANNOUNCED_AT_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    MEGAPIXELS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    IS_ALIVE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    places: _builtins.int
+    megapixels_per_second: _builtins.float
+    is_alive: _builtins.bool
+    @_builtins.property
+    def announced_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        announced_at: _timestamp_pb2.Timestamp | None = ...,
+        places: _builtins.int | None = ...,
+        megapixels_per_second: _builtins.float | None = ...,
+        is_alive: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second", "_places", b"_places", "announced_at", b"announced_at", "megapixels_per_second", b"megapixels_per_second", "places", b"places"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second", "_places", b"_places", "announced_at", b"announced_at", "is_alive", b"is_alive", "megapixels_per_second", b"megapixels_per_second", "name", b"name", "places", b"places"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__megapixels_per_second: _TypeAlias = _typing.Literal["megapixels_per_second"]  # noqa: Y015
+    _WhichOneofArgType__megapixels_per_second: _TypeAlias = _typing.Literal["_megapixels_per_second", b"_megapixels_per_second"]  # noqa: Y015
+    _WhichOneofReturnType__places: _TypeAlias = _typing.Literal["places"]  # noqa: Y015
+    _WhichOneofArgType__places: _TypeAlias = _typing.Literal["_places", b"_places"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__megapixels_per_second) -> _WhichOneofReturnType__megapixels_per_second | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__places) -> _WhichOneofReturnType__places | None: ...
+
+Global___WorkerState: _TypeAlias = WorkerState  # noqa: Y015
+
+@_typing.final
+class GetStorageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStorageRequest: _TypeAlias = GetStorageRequest  # noqa: Y015
+
+@_typing.final
+class GetStorageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    ORIGINAL_BYTES_FIELD_NUMBER: _builtins.int
+    UPSCALED_BYTES_FIELD_NUMBER: _builtins.int
+    EXPIRED_WAITING_FIELD_NUMBER: _builtins.int
+    ORPHANS_DELETED_FIELD_NUMBER: _builtins.int
+    images: _builtins.int
+    original_bytes: _builtins.int
+    upscaled_bytes: _builtins.int
+    expired_waiting: _builtins.int
+    """Images past their time whose rows and objects are still there."""
+    orphans_deleted: _builtins.int
+    """Objects of no image that the sweep of this process has deleted since it started."""
+    def __init__(
+        self,
+        *,
+        images: _builtins.int = ...,
+        original_bytes: _builtins.int = ...,
+        upscaled_bytes: _builtins.int = ...,
+        expired_waiting: _builtins.int = ...,
+        orphans_deleted: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expired_waiting", b"expired_waiting", "images", b"images", "original_bytes", b"original_bytes", "orphans_deleted", b"orphans_deleted", "upscaled_bytes", b"upscaled_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetStorageResponse: _TypeAlias = GetStorageResponse  # noqa: Y015

@@ -170,6 +170,21 @@ class ImagesServiceStub:
                 request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.GetSettings = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/GetSettings',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsResponse.FromString,
+                _registered_method=True)
+        self.GetQueue = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/GetQueue',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetQueueRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetQueueResponse.FromString,
+                _registered_method=True)
+        self.GetStorage = channel.unary_unary(
+                '/loupe.images.v1.ImagesService/GetStorage',
+                request_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetStorageRequest.SerializeToString,
+                response_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetStorageResponse.FromString,
+                _registered_method=True)
 
 
 class ImagesServiceServicer:
@@ -379,6 +394,27 @@ class ImagesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSettings(self, request, context):
+        """For operators: returns the settings in force, without secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQueue(self, request, context):
+        """For operators: returns what waits and is worked on, and the workers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStorage(self, request, context):
+        """For operators: returns what the stored objects take by the database.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ImagesServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -516,6 +552,21 @@ def add_ImagesServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsRequest.FromString,
                     response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'GetSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSettings,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsResponse.SerializeToString,
+            ),
+            'GetQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQueue,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetQueueRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetQueueResponse.SerializeToString,
+            ),
+            'GetStorage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStorage,
+                    request_deserializer=loupe_dot_images_dot_v1_dot_images__pb2.GetStorageRequest.FromString,
+                    response_serializer=loupe_dot_images_dot_v1_dot_images__pb2.GetStorageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1248,6 +1299,87 @@ class ImagesService:
             '/loupe.images.v1.ImagesService/ListModels',
             loupe_dot_images_dot_v1_dot_images__pb2.ListModelsRequest.SerializeToString,
             loupe_dot_images_dot_v1_dot_images__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/GetSettings',
+            loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.GetSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/GetQueue',
+            loupe_dot_images_dot_v1_dot_images__pb2.GetQueueRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.GetQueueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStorage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.images.v1.ImagesService/GetStorage',
+            loupe_dot_images_dot_v1_dot_images__pb2.GetStorageRequest.SerializeToString,
+            loupe_dot_images_dot_v1_dot_images__pb2.GetStorageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -112,6 +112,12 @@ class ImagesServiceStub:
     """For `inference`: announces which models a worker serves and how fast it is, at its start and every few seconds."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_images_pb2.ListModelsRequest, _images_pb2.ListModelsResponse]
     """For the gateway: lists the models that clients may request now, `auto` first."""
+    GetSettings: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetSettingsRequest, _images_pb2.GetSettingsResponse]
+    """For operators: returns the settings in force, without secrets."""
+    GetQueue: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetQueueRequest, _images_pb2.GetQueueResponse]
+    """For operators: returns what waits and is worked on, and the workers."""
+    GetStorage: _grpc.UnaryUnaryMultiCallable[_images_pb2.GetStorageRequest, _images_pb2.GetStorageResponse]
+    """For operators: returns what the stored objects take by the database."""
 
 @_typing.type_check_only
 class ImagesServiceAsyncStub(ImagesServiceStub):
@@ -197,6 +203,12 @@ class ImagesServiceAsyncStub(ImagesServiceStub):
     """For `inference`: announces which models a worker serves and how fast it is, at its start and every few seconds."""
     ListModels: _aio.UnaryUnaryMultiCallable[_images_pb2.ListModelsRequest, _images_pb2.ListModelsResponse]  # type: ignore[assignment]
     """For the gateway: lists the models that clients may request now, `auto` first."""
+    GetSettings: _aio.UnaryUnaryMultiCallable[_images_pb2.GetSettingsRequest, _images_pb2.GetSettingsResponse]  # type: ignore[assignment]
+    """For operators: returns the settings in force, without secrets."""
+    GetQueue: _aio.UnaryUnaryMultiCallable[_images_pb2.GetQueueRequest, _images_pb2.GetQueueResponse]  # type: ignore[assignment]
+    """For operators: returns what waits and is worked on, and the workers."""
+    GetStorage: _aio.UnaryUnaryMultiCallable[_images_pb2.GetStorageRequest, _images_pb2.GetStorageResponse]  # type: ignore[assignment]
+    """For operators: returns what the stored objects take by the database."""
 
 class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
     """Images, their objects and their jobs."""
@@ -441,5 +453,29 @@ class ImagesServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_images_pb2.ListModelsResponse, _abc.Awaitable[_images_pb2.ListModelsResponse]]:
         """For the gateway: lists the models that clients may request now, `auto` first."""
+
+    @_abc_1.abstractmethod
+    def GetSettings(
+        self,
+        request: _images_pb2.GetSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.GetSettingsResponse, _abc.Awaitable[_images_pb2.GetSettingsResponse]]:
+        """For operators: returns the settings in force, without secrets."""
+
+    @_abc_1.abstractmethod
+    def GetQueue(
+        self,
+        request: _images_pb2.GetQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.GetQueueResponse, _abc.Awaitable[_images_pb2.GetQueueResponse]]:
+        """For operators: returns what waits and is worked on, and the workers."""
+
+    @_abc_1.abstractmethod
+    def GetStorage(
+        self,
+        request: _images_pb2.GetStorageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_images_pb2.GetStorageResponse, _abc.Awaitable[_images_pb2.GetStorageResponse]]:
+        """For operators: returns what the stored objects take by the database."""
 
 def add_ImagesServiceServicer_to_server(servicer: ImagesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -19,6 +19,8 @@ class KnownModel:
     description: str
     best_for: str
     is_always_served: bool
+    denoise: tuple[int, ...]
+    """The levels of denoising that a client may choose among."""
     networks: tuple[KnownNetwork, ...]
 
 
@@ -28,6 +30,7 @@ KNOWN_MODELS = (
         description='Takes faithful or clean, seldom enhance, by what the picture is, and tells why.',
         best_for='everything, unless you know better',
         is_always_served=True,
+        denoise=(),
         networks=(
         ),
     ),
@@ -36,6 +39,7 @@ KNOWN_MODELS = (
         description='Stays nearest to the original.',
         best_for='clean photos',
         is_always_served=True,
+        denoise=(),
         networks=(
             KnownNetwork('span_x2', 'SPAN, 48 channels', 'hongyuanyu/SPAN', 'Apache-2.0', 2, 819),
             KnownNetwork('span_x4', 'SPAN, 48 channels', 'hongyuanyu/SPAN', 'Apache-2.0', 4, 850),
@@ -46,8 +50,19 @@ KNOWN_MODELS = (
         description='Takes away what compression left, and keeps edges and plain colours.',
         best_for='worn JPEGs, text, line art, few colours',
         is_always_served=True,
+        denoise=(0, 1, 2, 3),
         networks=(
             KnownNetwork('waifu2x_photo_x2', 'UpConv7, photo, noise 1', 'nagadomi/waifu2x', 'MIT', 2, 1104),
+        ),
+    ),
+    KnownModel(
+        name='art',
+        description='Keeps the lines and plain colours of drawings, and takes away what compression left.',
+        best_for='illustrations, comics, anime, logos',
+        is_always_served=False,
+        denoise=(0, 1, 2, 3),
+        networks=(
+            KnownNetwork('waifu2x_cunet_n0_x2', 'CUNet, drawings, noise 0', 'nagadomi/waifu2x', 'MIT', 2, 4420),
         ),
     ),
     KnownModel(
@@ -55,6 +70,7 @@ KNOWN_MODELS = (
         description='Invents edges and removes noise: looks best on worn input, and is further from the original.',
         best_for='worn photos that are to look good',
         is_always_served=False,
+        denoise=(),
         networks=(
             KnownNetwork('realesrgan_x4plus', 'RRDB, 23 blocks', 'xinntao/Real-ESRGAN', 'BSD-3-Clause', 4, 35854),
             KnownNetwork('realesr_general_x4v3', 'SRVGG, 32 layers', 'xinntao/Real-ESRGAN', 'BSD-3-Clause', 4, 2418),
@@ -65,6 +81,7 @@ KNOWN_MODELS = (
         description="Repeats pixels: every colour of the result is one of the original's.",
         best_for='pixel art, QR codes and everything else that must stay blocks of plain colours',
         is_always_served=False,
+        denoise=(),
         networks=(
         ),
     ),

@@ -69,6 +69,7 @@ class Output(_message.Message):
     PICTURES_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     PREVIEWS_FIELD_NUMBER: _builtins.int
+    DENOISE_FIELD_NUMBER: _builtins.int
     bytes: _builtins.int
     seconds: _builtins.float
     """Time from the start of the work until the result was stored."""
@@ -80,6 +81,8 @@ class Output(_message.Message):
     """How many of `WorkOrder.pictures` the worker could read. Zero from workers of the previous release, which read one."""
     precision: _builtins.str
     """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Empty if no network did."""
+    denoise: _builtins.int
+    """The level of denoising that was used. Absent from models without levels, and from workers of the release before."""
     @_builtins.property
     def previews(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The previews that the worker has stored, by the ends of their keys: `contract.PREVIEWS`."""
@@ -95,12 +98,15 @@ class Output(_message.Message):
         pictures: _builtins.int = ...,
         precision: _builtins.str = ...,
         previews: _abc.Iterable[_builtins.str] | None = ...,
+        denoise: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "denoise", b"denoise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "precision", b"precision", "previews", b"previews", "seconds", b"seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "bytes", b"bytes", "denoise", b"denoise", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "precision", b"precision", "previews", b"previews", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
+    _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
 
 Global___Output: _TypeAlias = Output  # noqa: Y015
 

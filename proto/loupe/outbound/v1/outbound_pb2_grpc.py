@@ -115,6 +115,11 @@ class OutboundServiceStub:
                 request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookRequest.SerializeToString,
                 response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookResponse.FromString,
                 _registered_method=True)
+        self.GetSettings = channel.unary_unary(
+                '/loupe.outbound.v1.OutboundService/GetSettings',
+                request_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetSettingsRequest.SerializeToString,
+                response_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetSettingsResponse.FromString,
+                _registered_method=True)
 
 
 class OutboundServiceServicer:
@@ -237,6 +242,13 @@ class OutboundServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSettings(self, request, context):
+        """For operators: returns the settings in force, without secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OutboundServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -319,6 +331,11 @@ def add_OutboundServiceServicer_to_server(servicer, server):
                     servicer.RedriveWebhook,
                     request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookRequest.FromString,
                     response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookResponse.SerializeToString,
+            ),
+            'GetSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSettings,
+                    request_deserializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetSettingsRequest.FromString,
+                    response_serializer=loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetSettingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -754,6 +771,33 @@ class OutboundService:
             '/loupe.outbound.v1.OutboundService/RedriveWebhook',
             loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookRequest.SerializeToString,
             loupe_dot_outbound_dot_v1_dot_outbound__pb2.RedriveWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/loupe.outbound.v1.OutboundService/GetSettings',
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetSettingsRequest.SerializeToString,
+            loupe_dot_outbound_dot_v1_dot_outbound__pb2.GetSettingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,6 +72,8 @@ class OutboundServiceStub:
     """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it."""
     RedriveWebhook: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.RedriveWebhookRequest, _outbound_pb2.RedriveWebhookResponse]
     """For operators: enables a webhook, and sends everything at once that waits for it or was given up."""
+    GetSettings: _grpc.UnaryUnaryMultiCallable[_outbound_pb2.GetSettingsRequest, _outbound_pb2.GetSettingsResponse]
+    """For operators: returns the settings in force, without secrets."""
 
 @_typing.type_check_only
 class OutboundServiceAsyncStub(OutboundServiceStub):
@@ -117,6 +119,8 @@ class OutboundServiceAsyncStub(OutboundServiceStub):
     """For operators: returns the webhooks whose last deliveries failed, and those that were disabled for it."""
     RedriveWebhook: _aio.UnaryUnaryMultiCallable[_outbound_pb2.RedriveWebhookRequest, _outbound_pb2.RedriveWebhookResponse]  # type: ignore[assignment]
     """For operators: enables a webhook, and sends everything at once that waits for it or was given up."""
+    GetSettings: _aio.UnaryUnaryMultiCallable[_outbound_pb2.GetSettingsRequest, _outbound_pb2.GetSettingsResponse]  # type: ignore[assignment]
+    """For operators: returns the settings in force, without secrets."""
 
 class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
     """Calls addresses that users choose. Webhooks: posts what happens to images and batches to them. Links: fetches files."""
@@ -255,5 +259,13 @@ class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_outbound_pb2.RedriveWebhookResponse, _abc.Awaitable[_outbound_pb2.RedriveWebhookResponse]]:
         """For operators: enables a webhook, and sends everything at once that waits for it or was given up."""
+
+    @_abc_1.abstractmethod
+    def GetSettings(
+        self,
+        request: _outbound_pb2.GetSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbound_pb2.GetSettingsResponse, _abc.Awaitable[_outbound_pb2.GetSettingsResponse]]:
+        """For operators: returns the settings in force, without secrets."""
 
 def add_OutboundServiceServicer_to_server(servicer: OutboundServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

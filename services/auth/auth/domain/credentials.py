@@ -37,6 +37,10 @@ async def missing_for_login(
     user = await users.lock_if_unchanged(session, checked)
     if user is None:
         return await wrong_login(session, checked)
+    if user.blocked_at:
+        on_commit(session, logins.labels("blocked").inc)
+        await record(session, "sign_in.blocked", user_id=user.id)
+        return errors.refused(refusals.ACCOUNT_BLOCKED)
     if user.email_verified_at is None:
         on_commit(session, logins.labels("unverified").inc)
         await record(session, "sign_in.unverified", user_id=user.id)

@@ -69,6 +69,11 @@ def bucket_of_user(user_id: int, *, per_account: int) -> Bucket:
     return _bucket("user", str(user_id), free=per_account)
 
 
+def bucket_of_first_run(client: str, *, per_address: int) -> Bucket:
+    """Return what a code of the first run counts under. It is too long to be guessed from many addresses."""
+    return _bucket("first run", client, free=per_address)
+
+
 def bucket_of_codes(user_id: int, *, per_account: int) -> Bucket:
     """Return what a login with the right password and a code counts under, whatever the client address."""
     return _bucket("code", str(user_id), free=per_account)._replace(is_own=True)

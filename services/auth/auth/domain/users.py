@@ -6,9 +6,10 @@ first.
 
 from collections.abc import Mapping, Sequence
 
+import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, delete, or_, select
+from sqlmodel import col, delete, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import passwords
@@ -19,6 +20,7 @@ from common import errors, labels, outbox
 from common.db import now
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2 as pb
+from loupe.contract import OPERATOR
 
 MAX_LENGTH = 255
 LARGEST_PAGE = 500
@@ -147,21 +149,39 @@ def check_page_size(limit: int) -> int:
     return limit or LARGEST_PAGE
 
 
-async def list_page(
-    session: AsyncSession, *, after_id: int, limit: int, search: str, only_unverified: bool
-) -> Sequence[User]:
-    """Return the next users in the order of their ids.
+def filters(
+    search: str, *, unverified: bool = False, blocked: bool = False, operators: bool = False
+) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of a list of users.
 
     `search` is a part of the address or the name, in any case. Empty means all users.
     """
-    statement = select(User).where(col(User.id) > after_id)
+    wanted: list[sa.ColumnElement[bool]] = []
     if search:
         text = search.replace("\0", "\ufffd")  # PostgreSQL refuses null characters, and no user has one
         columns = (col(User.email), col(User.name))
-        statement = statement.where(or_(*(column.icontains(text, autoescape=True) for column in columns)))
-    if only_unverified:
-        statement = statement.where(col(User.email_verified_at).is_(None))
+        wanted.append(or_(*(column.icontains(text, autoescape=True) for column in columns)))
+    wanted += [col(User.email_verified_at).is_(None)] if unverified else []
+    wanted += [col(User.blocked_at).is_not(None)] if blocked else []
+    return wanted + ([col(User.role) == OPERATOR] if operators else [])
+
+
+async def list_page(
+    session: AsyncSession, wanted: Sequence[sa.ColumnElement[bool]], *, after_id: int, limit: int
+) -> Sequence[User]:
+    """Return the next users in the order of their ids."""
+    statement = select(User).where(col(User.id) > after_id, *wanted)
     return (await session.exec(statement.order_by(col(User.id)).limit(limit))).all()
+
+
+async def numbered_page(
+    session: AsyncSession, wanted: Sequence[sa.ColumnElement[bool]], *, number: int, size: int
+) -> tuple[Sequence[User], int]:
+    """Return a page, newest first and counted from 1, and the number of users on all pages."""
+    total = (await session.exec(select(func.count()).select_from(User).where(*wanted))).one()
+    newest = select(User).where(*wanted).order_by(col(User.id).desc())
+    found = await session.exec(newest.limit(size).offset((max(1, number) - 1) * size))
+    return found.all(), total
 
 
 async def find_with_address(session: AsyncSession, user_id: int, email: str) -> User | None:

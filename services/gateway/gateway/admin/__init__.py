@@ -6,6 +6,6 @@ an `Operator` and its arguments, and returns or yields an `Answer`.
 
 from gateway.admin.calls import Operator
 from gateway.admin.command import build_parser, main
-from gateway.admin.connection import OPTIONAL_NAMES, REQUIRED_NAMES
+from gateway.admin.connection import OPTIONAL_NAMES, REQUIRED_NAMES, TLS_FILES
 
-__all__ = ["OPTIONAL_NAMES", "REQUIRED_NAMES", "Operator", "build_parser", "main"]
+__all__ = ["OPTIONAL_NAMES", "REQUIRED_NAMES", "TLS_FILES", "Operator", "build_parser", "main"]

@@ -39,6 +39,13 @@ class Nouns:
         parser = self._nouns.add_parser(noun, help=text, description=description, epilog=_example(example))
         return Noun(noun, parser)
 
+    def add_command(self, noun: str, command: Command, text: str) -> None:
+        """Add a noun that is a command itself, without verbs and arguments."""
+        description = f"{text[0].upper()}{text[1:]}."
+        parser = self._nouns.add_parser(noun, help=text, description=description, epilog=_example(noun))
+        add_json(parser, default=argparse.SUPPRESS)
+        parser.set_defaults(command=command, parser=parser)
+
 
 class Noun:
     """Adds verbs to the parser of a noun."""

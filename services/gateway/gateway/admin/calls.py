@@ -64,6 +64,17 @@ class Operator:
         request = auth_pb2.MarkEmailVerifiedRequest(user_id=await self._user_id(email))
         return await self._auth.MarkEmailVerified(request)
 
+    async def start_first_run(self) -> auth_pb2.StartFirstRunResponse:
+        return await self._auth.StartFirstRun(auth_pb2.StartFirstRunRequest())
+
+    async def set_operator(self, email: str, *, is_operator: bool) -> auth_pb2.SetOperatorResponse:
+        request = auth_pb2.SetOperatorRequest(user_id=await self._user_id(email), is_operator=is_operator)
+        return await self._auth.SetOperator(request)
+
+    async def set_blocked(self, email: str, *, is_blocked: bool) -> auth_pb2.SetBlockedResponse:
+        request = auth_pb2.SetBlockedRequest(user_id=await self._user_id(email), is_blocked=is_blocked)
+        return await self._auth.SetBlocked(request)
+
     async def reset_second_factor(self, email: str, *, no_notice: bool) -> auth_pb2.ResetSecondFactorResponse:
         request = auth_pb2.ResetSecondFactorRequest(
             user_id=await self._user_id(email), without_notice=no_notice

@@ -13,6 +13,7 @@ from gateway.admin import (
     audit,
     dead,
     failures,
+    first_run,
     keys,
     objects,
     outcomes,
@@ -25,7 +26,7 @@ from gateway.admin.calls import Operator
 from gateway.admin.connection import read_settings
 from gateway.admin.failures import CommandFailed, UsageError
 
-NOUNS = (users, plans, quotas, audit, dead, webhooks, objects, outcomes, keys)
+NOUNS = (first_run, users, plans, quotas, audit, dead, webhooks, objects, outcomes, keys)
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C stopped."""
 EPILOG = """example:

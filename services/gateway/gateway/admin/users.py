@@ -31,7 +31,11 @@ PASSWORD_LENGTH = 20
 
 
 def add_to(nouns: Nouns) -> None:
-    noun = nouns.add("user", "users: list, add, show, verify, reset-second-factor", "user list --unverified")
+    noun = nouns.add(
+        "user",
+        "users: list, add, show, verify, promote, demote, block, unblock, reset-second-factor",
+        "user list --unverified",
+    )
     list_parser = noun.verb("list", list_users, "list users, oldest first", "--search example.com")
     list_parser.add_argument("--limit", type=arguments.count, metavar="N", help="how many; default: all")
     list_parser.add_argument(
@@ -58,6 +62,13 @@ def add_to(nouns: Nouns) -> None:
         "verify", verify_user, "mark a user's address as verified, without a mail", "jane@example.com"
     )
     arguments.add_email(verify_parser)
+    for verb, change, text in (
+        ("promote", promote, "make a user an operator, who may use the operators' pages of the console"),
+        ("demote", demote, "make an operator an ordinary user"),
+        ("block", block, "refuse a user's logins, tokens and sessions from now on"),
+        ("unblock", unblock, "admit a blocked user again"),
+    ):
+        arguments.add_email(noun.verb(verb, change, text, "jane@example.com"))
     reset_parser = noun.verb(
         "reset-second-factor",
         reset_second_factor,
@@ -129,6 +140,8 @@ async def show_user(operator: Operator, email: str) -> Answer:
         ("verified", in_utc(instant(user, "email_verified_at"))),
         ("pending address", user.pending_email),
         ("second factor", user.second_factor),
+        ("operator", user.is_operator),
+        ("blocked", in_utc(instant(user, "blocked_at"))),
         ("created", in_utc(instant(user, "created_at"))),
         ("changed", in_utc(instant(user, "updated_at"))),
         ("tokens", found.token_count),
@@ -141,6 +154,26 @@ async def show_user(operator: Operator, email: str) -> Answer:
 async def verify_user(operator: Operator, email: str) -> Answer:
     answer = await operator.verify_user(email)
     return Answer(to_json(answer), f"The address {answer.user.email} is verified.")
+
+
+async def promote(operator: Operator, email: str) -> Answer:
+    answer = await operator.set_operator(email, is_operator=True)
+    return Answer(to_json(answer), f"{answer.user.email} is an operator.")
+
+
+async def demote(operator: Operator, email: str) -> Answer:
+    answer = await operator.set_operator(email, is_operator=False)
+    return Answer(to_json(answer), f"{answer.user.email} is no operator.")
+
+
+async def block(operator: Operator, email: str) -> Answer:
+    answer = await operator.set_blocked(email, is_blocked=True)
+    return Answer(to_json(answer), f"{answer.user.email} is blocked.")
+
+
+async def unblock(operator: Operator, email: str) -> Answer:
+    answer = await operator.set_blocked(email, is_blocked=False)
+    return Answer(to_json(answer), f"{answer.user.email} is not blocked.")
 
 
 async def reset_second_factor(operator: Operator, email: str, *, no_notice: bool) -> Answer:

@@ -17,7 +17,7 @@ from gateway.identity.console_cookie import credential_of
 from gateway.identity.limits import Count
 from loupe import refusals
 from loupe.billing.v1 import billing_pb2
-from loupe.contract import ABILITIES, IDEMPOTENCY_KEY
+from loupe.contract import ABILITIES, ADMIN, IDEMPOTENCY_KEY
 from loupe.images.v1 import images_pb2
 from loupe.refusals import Refusal
 
@@ -53,6 +53,7 @@ class Access:
         """The refusals of these checks, in their order, without those that every route has."""
         possible = [
             (True, refusals.UNAUTHENTICATED),
+            (True, refusals.ACCOUNT_BLOCKED),
             (self.requires_verification, refusals.EMAIL_UNVERIFIED),
             (self.creates_images, refusals.SUBSCRIPTION_EXPIRED),
             (self.creates_images, refusals.NO_API_ACCESS),
@@ -85,6 +86,8 @@ class Access:
             _require_subscription(caller)
         if self.feature and self.feature not in caller.entitlement.plan.features:
             raise errors.refused(refusals.PLAN_FEATURE_MISSING, feature=self.feature.replace("_", " "))
+        if self.ability == ADMIN and caller.lacks_second_factor_of_operators:
+            raise errors.refused(refusals.OPERATOR_SECOND_FACTOR_REQUIRED)
         for ability in self.abilities:
             if ability not in caller.abilities:
                 raise errors.refused(refusals.MISSING_ABILITY, ability=ability)
@@ -176,7 +179,7 @@ def apply_usage(request: Request, caller: Caller, usage: billing_pb2.Usage) -> N
 async def _authenticate(backend: Backend, request: Request) -> Caller:
     try:
         return await _find_caller(backend, request)
-    except errors.Unauthenticated:
+    except (errors.Unauthenticated, errors.PermissionDenied):  # the second one: the account is blocked
         request.state.headers.update((await _count_address(request)).headers())
         raise
     except errors.ResourceExhausted:  # too many wrong tokens came from this address

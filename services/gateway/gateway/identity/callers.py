@@ -20,6 +20,7 @@ from gateway.services import Services
 from loupe import refusals
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
+from loupe.contract import ADMIN
 
 if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
@@ -63,6 +64,11 @@ class Caller:
     def is_fresh(self, seconds: float) -> bool:
         """True if auth checked the token at most that many seconds ago, and it has not expired since."""
         return time.monotonic() - self.checked_at <= seconds and time.time() < self.expires_at
+
+    @property
+    def lacks_second_factor_of_operators(self) -> bool:
+        """True for an operator's session that the installation does not let act as such."""
+        return self.user.is_operator and self.is_console_session and ADMIN not in self.abilities
 
     @property
     def quota_is_used_up(self) -> bool:

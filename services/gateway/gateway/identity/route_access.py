@@ -6,6 +6,7 @@ from fastapi import Depends
 
 from gateway.identity.access import Access
 from gateway.identity.callers import Caller
+from loupe.contract import ADMIN
 
 BATCHES = "batch_processing"
 
@@ -18,6 +19,9 @@ VerifiedOwner = Annotated[Caller, Depends(Access(all_abilities=True))]
 """The same, with a verified address."""
 PlanReader = Annotated[Caller, Depends(Access("user:read"))]
 WebhookReader = Annotated[Caller, Depends(Access("user:read"))]
+
+OperatorSession = Annotated[Caller, Depends(Access(ADMIN))]
+"""An operator in a session of the console. No API token has this ability."""
 
 UPLOADS = Access("images:write", creates_images=True)
 ImageWriter = Annotated[Caller, Depends(UPLOADS)]

@@ -169,6 +169,9 @@ FIELDS: Json = {
         "Why `auto` chose this model, for a person; null if it did not choose.",
         IMAGE["model"]["message"],
     ),
+    "Model.denoise": a_field(
+        "The level of denoising that was used, 0 to 3; null from models without levels.", None
+    ),
     "Model.precision": a_field(
         "The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known, "
         "and if no network was needed.",

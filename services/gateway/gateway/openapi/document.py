@@ -37,6 +37,8 @@ REFUSALS_OF_EVERY_ROUTE = (
     refusals.OBJECT_STORE_UNAVAILABLE,
     refusals.DEADLINE_EXCEEDED,
 )
+OPERATORS_PATH = "/api/admin/"
+"""Routes below it have a description of their own: see `gateway.routes.admin`."""
 IMAGE_TYPES = ", ".join(media_type(name) for name in READABLE)
 TOKEN_SCHEME: Json = {
     "type": "http",
@@ -61,6 +63,11 @@ def describe_api(app: FastAPI, url: str) -> Json:
 
 def _build_document(app: FastAPI, url: str) -> Json:
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
+    document["paths"] = {
+        path: methods for path, methods in document["paths"].items() if not path.startswith(OPERATORS_PATH)
+    }
+    components = document["components"]
+    components["schemas"] = schemas.used_models(document["paths"], components["schemas"])
     named: Json = {}
     models = refer_to_choices(schemas.simplify(document["components"]["schemas"]), named)
     paths = refer_to_choices(schemas.simplify(document["paths"]), named)

@@ -140,6 +140,12 @@ FIELDS: Json = {
         "as your plan says.",
         86_400,
     ),
+    "denoise": a_field(
+        "How much noise and traces of compression `clean` and `art` take away: 0 nothing, 3 most. By "
+        "default it follows from the picture. `auto` uses it if it chooses one of these models. The others "
+        "refuse it.",
+        1,
+    ),
     "precision": a_field(
         "How exactly networks compute. `auto` takes bfloat16 or half precision where that is faster and the "
         "result looks the same, `exact` single precision. Pictures of 16 bits always get single precision.",

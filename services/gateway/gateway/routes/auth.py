@@ -109,7 +109,12 @@ LOGIN = Operation(
     body=json_body(
         Credentials, "email", "password", example={"email": "jane@example.com", "password": "A-good-one-1"}
     ),
-    refusals=(refusals.INVALID_CREDENTIALS, refusals.EMAIL_UNVERIFIED, refusals.SECOND_FACTOR_REQUIRED),
+    refusals=(
+        refusals.INVALID_CREDENTIALS,
+        refusals.ACCOUNT_BLOCKED,
+        refusals.EMAIL_UNVERIFIED,
+        refusals.SECOND_FACTOR_REQUIRED,
+    ),
 )
 
 

@@ -23,7 +23,7 @@ class SignIn(BaseModel):
     otp: str = ""
 
 
-async def _require_console(request: Request, backend: BackendDep) -> None:
+async def require_console(request: Request, backend: BackendDep) -> None:
     """Refuse pages of other sites: they must neither sign a person in nor out."""
     if not console_cookie.is_from_console(request, backend.settings.public_url):
         raise errors.refused(refusals.FOREIGN_PAGE)
@@ -31,7 +31,7 @@ async def _require_console(request: Request, backend: BackendDep) -> None:
         raise errors.refused(refusals.HTTPS_REQUIRED)
 
 
-@router.post("", dependencies=[Depends(limit_by_address), Depends(_require_console)])
+@router.post("", dependencies=[Depends(limit_by_address), Depends(require_console)])
 async def start_session(request: Request, response: Response, backend: BackendDep) -> Envelope[User]:
     """Give the browser a new session. A session that it already has ends."""
     values = await bodies.parse(request, SignIn)
@@ -47,7 +47,7 @@ async def start_session(request: Request, response: Response, backend: BackendDe
     return Envelope(message="Login successful", data=to_user(request, started.user, caller.entitlement.plan))
 
 
-@router.delete("", dependencies=[Depends(_require_console)])
+@router.delete("", dependencies=[Depends(require_console)])
 async def end_session(
     request: Request, response: Response, caller: TokenHolder, backend: BackendDep
 ) -> Message:
@@ -67,5 +67,5 @@ async def _end_earlier(request: Request, backend: BackendDep) -> None:
         earlier = await backend.callers.find_by_token(text, is_console_session=True)
         await earlier.auth.RevokeToken(pb.RevokeTokenRequest(token_id=earlier.token_id))
         backend.callers.forget(earlier.user.id)
-    except (errors.Unauthenticated, errors.NotFound):
+    except (errors.Unauthenticated, errors.PermissionDenied, errors.NotFound):
         return  # it has ended already

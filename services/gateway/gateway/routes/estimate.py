@@ -12,7 +12,7 @@ from gateway.identity.route_access import UPLOADS, PlanReader
 from gateway.openapi import examples
 from gateway.openapi.operation import Body, Operation
 from gateway.routes.upload_addresses import check_address
-from gateway.routes.uploads import OPTIONS, Json
+from gateway.routes.uploads import IMAGE_FIELDS, OPTIONS, UPLOAD_ID, Json
 from imagefile.formats import READABLE, media_type
 from loupe import refusals
 from loupe.contract import LARGEST_UPLOAD_BYTES
@@ -38,6 +38,7 @@ PICTURE: Json = {
 
 
 class EstimateRequest(BaseModel):
+    upload_id: bodies.Text | None = None
     width: bodies.Text | None = None
     height: bodies.Text | None = None
     format: bodies.Text | None = None
@@ -52,6 +53,7 @@ class EstimateRequest(BaseModel):
     metadata: bodies.Text | None = None
     model: bodies.Text | None = None
     precision: bodies.Text | None = None
+    denoise: bodies.Text | None = None
     dpi: bodies.Text | None = None
     expires_in: bodies.Text | None = None
     webhook_url: bodies.Text | None = None
@@ -96,13 +98,17 @@ ESTIMATE = Operation(
     message="Estimate made successfully",
     description=(
         "Runs the checks of an upload for a described picture. Says whether it would be accepted, what its "
-        "result is, what is left of the quota, and how long it takes. Nothing is stored or counted."
+        "result is, what is left of the quota, and how long it takes. Nothing is stored or counted. "
+        "The picture is described by `width` and `height`, or is the file of a direct upload."
     ),
     example_data=examples.ESTIMATE,
     body=Body(
         "EstimateRequest",
         "application/json",
-        {"type": "object", "required": ["width", "height"], "properties": PICTURE | OPTIONS},
+        {
+            "type": "object",
+            "properties": PICTURE | {UPLOAD_ID: IMAGE_FIELDS[UPLOAD_ID]} | OPTIONS,
+        },
         {"width": 1920, "height": 1080, "scale_factor": 2},
     ),
     refusals=(refusals.VALIDATION_FAILED,),
@@ -113,6 +119,9 @@ ESTIMATE = Operation(
 @ESTIMATE.describes
 async def estimate(request: Request, caller: PlanReader, backend: BackendDep) -> Envelope[Estimate]:
     values, near_misses = await bodies.parse_options(request, EstimateRequest, OPTIONS)
+    if values.get(UPLOAD_ID) and (described := PICTURE.keys() & values):
+        text = "The {} may not be sent together with an upload id."
+        raise errors.invalid({name: [text.format(name)] for name in sorted(described)})
     caller = await backend.callers.refresh(caller)
     given = {name: values[name] for name in OPTIONS if name in values}
     options = pb.UpscaleRequest.Options(near_misses=near_misses, **given)
@@ -122,6 +131,7 @@ async def estimate(request: Request, caller: PlanReader, backend: BackendDep) ->
         pb.EstimateRequest(
             **{name: values[name] for name in PICTURE if name in values},
             options=options,
+            upload_id=values.get(UPLOAD_ID, ""),
             max_scale=plan.max_scale,
             is_priority=PRIORITY in plan.features,
         )

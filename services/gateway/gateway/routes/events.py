@@ -126,8 +126,8 @@ class _Following:
         self._stream.must_check_token, self._checked_at = False, time.monotonic()
         try:
             self._caller = await find_again(self._request)
-        except errors.Unauthenticated as error:
-            return error.reason != refusals.UNAUTHENTICATED.code
+        except (errors.Unauthenticated, errors.PermissionDenied) as error:
+            return error.reason not in (refusals.UNAUTHENTICATED.code, refusals.ACCOUNT_BLOCKED.code)
         except errors.ServiceError:
             return True
         return True

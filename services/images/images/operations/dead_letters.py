@@ -15,6 +15,7 @@ from prometheus_client import Gauge
 
 from common import bus, errors, redrive, timestamps, trace
 from images.domain import jobs, library
+from images.recording import record
 from images.tables import Image
 from images.uploads.intake import ServiceContext
 from images.uploads.retries import Retries
@@ -77,6 +78,9 @@ class DeadLetters:
         except NotFailed:
             await self._js.delete_msg(STREAM, sequence)
             raise
+        async with self._context.sessions.begin() as session:
+            ids = {"sequence": sequence, "image_id": _image_id(letter) or None}
+            await record(session, "dead_letter.redriven", user_id=None, **ids)
         await self._js.delete_msg(STREAM, sequence)
 
     async def _deliver_again(self, letter: api.RawStreamMsg) -> None:

@@ -1,14 +1,15 @@
 """Says what an upload would become, without a file: by the checks that uploads go through."""
 
+import functools
 import math
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from common import errors
 from common.db import now
 from imagefile.formats import READABLE, Format
-from images.domain import undecodable
+from images.domain import direct_uploads, undecodable
 from images.domain.queue_estimate import Queue
 from images.domain.retries import Place
 from images.formats.header import Header, Refused, check_pixels, too_large_text
@@ -16,6 +17,7 @@ from images.formats.sniff import everyday_name, unknown_text
 from images.settings import Settings
 from images.tables import Image
 from images.uploads import sizing
+from images.uploads.direct import DirectUploads
 from images.uploads.intake import Original, ServiceContext
 from images.uploads.single import check
 from loupe.images.v1 import images_pb2 as pb
@@ -74,32 +76,49 @@ class Picture:
 class Estimates:
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
+        self._uploads = DirectUploads(context)
 
     async def estimate(self, user_id: int, request: pb.EstimateRequest) -> Estimate:
         """Return what the upload would become. Raise `InvalidArgument` if the picture is not described."""
-        picture, estimate = parse_picture(request), Estimate()
-        model_names = await self._context.model_names(request.options.model)
+        picture, estimate = None if request.upload_id else parse_picture(request), Estimate()
         try:
             await self._refuse_over_limit(user_id)
-            limits, images = self._context.limits(), list[Image]()
-            for is_worn in (False, True):
-                options, header = await check(
-                    request.options, model_names, self._read(picture, is_worn=is_worn)
-                )
-                original = Original("", max(1, picture.bytes), header)
-                size = original.result_size(options, limits)
-                place = Place(uuid.UUID(int=0), now(), request.is_priority)
-                images.append(original.to_row(user_id, options, size, place, limits, api_request=True))
-            estimate.images = images
-            original.check_scale(size, options, request.max_scale or sizing.LARGEST_SCALE)
+            if picture:
+                readings = (self._read(picture, is_worn=is_worn) for is_worn in (False, True))
+            else:
+                readings = iter([self._read_upload(user_id, request)])
+            made = [await self._make(user_id, request, reading) for reading in readings]
+            estimate.images = [image for image, _ in made]
+            for _, check_scale in made:
+                check_scale(request.max_scale or sizing.LARGEST_SCALE)
         except errors.ServiceError as error:
             if error.code not in REFUSALS:
                 raise
             estimate.refusals.append(error)
         return estimate
 
+    async def _make(
+        self, user_id: int, request: pb.EstimateRequest, reading: Awaitable[Header]
+    ) -> tuple[Image, Callable[[int], None]]:
+        """Return the row that the upload may become, and the check of the plan's largest scale."""
+        model_names = await self._context.model_names(request.options.model)
+        file_field = direct_uploads.FIELD if request.upload_id else "image"
+        options, header = await check(request.options, model_names, reading, file_field)
+        original, limits = Original("", 1, header), self._context.limits()
+        size = original.result_size(options, limits)
+        place = Place(uuid.UUID(int=0), now(), request.is_priority)
+        row = original.to_row(user_id, options, size, place, limits, api_request=True)
+        return row, functools.partial(original.check_scale, size, options)
+
     async def _read(self, picture: Picture, *, is_worn: bool) -> Header:
         return picture.header(self._context.settings, is_worn=is_worn)
+
+    async def _read_upload(self, user_id: int, request: pb.EstimateRequest) -> Header:
+        """Return the header of the direct upload's file. The upload stays unused."""
+        async with self._context.sessions.begin() as session:
+            upload = await direct_uploads.get(session, user_id, request.upload_id)
+        with self._context.memory.account(user_id) as account:
+            return await self._context.read_header(await self._uploads.read(upload, account))
 
     async def _refuse_over_limit(self, user_id: int) -> None:
         async with self._context.sessions.begin() as session:

@@ -13,9 +13,14 @@ from images.formats.header import Header
 from images.tables import Image
 from images.uploads import sizing
 from loupe.images.v1 import images_pb2 as pb
+from loupe.images.v1.known_models import KNOWN_MODELS
 
 METADATA = {"strip": False, "keep": True}
 QUALITIES, RESOLUTIONS = (1, 100), (1, 65_535)
+WITH_LEVELS = [model.name for model in KNOWN_MODELS if model.denoise]
+"""The models that have levels of denoising."""
+WITH_LEVELS_TEXT = ", ".join([AUTO, *WITH_LEVELS[:-1]]) + f" or {WITH_LEVELS[-1]}"
+LEVELS = (0, max(level for model in KNOWN_MODELS for level in model.denoise))
 LIFETIMES = (expiry.SHORTEST_SECONDS, expiry.LONGEST_SECONDS)
 Form = pb.UpscaleRequest.Options | pb.CreateBatchRequest.Options
 
@@ -42,6 +47,8 @@ class Output:
     fit: Fit = Fit.STRETCH
     keeps_metadata: bool = False
     model: str = AUTO
+    denoise: int | None = None
+    """The level of denoising. None lets the worker choose."""
     precision: Precision = Precision.AUTO
     dpi: int | None = None
     """Pixels an inch. None keeps the original's."""
@@ -97,6 +104,7 @@ class Output:
         row.model_asked = self.model
         row.precision = self.precision
         row.dpi = self.dpi
+        row.denoise_asked = self.denoise
         row.expires_in = self.expires_in
 
     def _is_lossy_and_opaque(self, header: Header) -> bool:
@@ -132,11 +140,14 @@ def parse(form: Form, models: Collection[str]) -> Output:
     numbers = (
         ("quality", quality, QUALITIES),
         ("dpi", form.dpi, RESOLUTIONS),
+        ("denoise", form.denoise, LEVELS),
         ("expires_in", form.expires_in, LIFETIMES),
     )
     for name, text, bounds in numbers:
         if problem := _number_problem(name, text, bounds):
             fields[name] = [problem]
+    if "denoise" not in fields and (problem := _denoise_problem(form.denoise, model or AUTO)):
+        fields["denoise"] = [problem]
     if fields:
         raise errors.invalid(fields)
     return Output(
@@ -147,7 +158,17 @@ def parse(form: Form, models: Collection[str]) -> Output:
         model=model or AUTO,
         precision=Precision(form.precision or Precision.AUTO),
         dpi=int(form.dpi) if form.dpi else None,
+        denoise=int(form.denoise) if form.denoise else None,
         expires_in=int(form.expires_in) if form.expires_in else None,
+    )
+
+
+def _denoise_problem(text: str, model: str) -> str:
+    """Return why the model cannot be used with a level of denoising, or an empty string."""
+    if not text or model == AUTO or model in WITH_LEVELS:
+        return ""
+    return (
+        f"The model {model} has no levels of denoising: leave the field out, or ask for {WITH_LEVELS_TEXT}."
     )
 
 

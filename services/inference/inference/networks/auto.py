@@ -4,7 +4,7 @@ The thresholds below were found on the sets of `make bench-quality`. Their comme
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imagefile.wear import is_worn
 from inference.networks.pixel_art import is_pixel_art
@@ -14,7 +14,7 @@ from inference.picture import Animation, Picture
 from inference.plain import is_invisible, one_colour
 from inference.resampling import constant_alpha
 
-FAITHFUL, CLEAN, ENHANCE, PIXEL = "faithful", "clean", "enhance", "pixel"
+FAITHFUL, CLEAN, ART, ENHANCE, PIXEL = "faithful", "clean", "art", "enhance", "pixel"
 REQUIRED = (FAITHFUL, CLEAN)
 """The models that the rules below choose among, so that every worker must have them. The others are optional.
 """
@@ -38,6 +38,18 @@ MIN_DRAWN_SHARE = 0.38
 out on a plain colour has 0.31, and `faithful` wins there by 1 to 2 dB. Screenshots with a photo in them have
 at least 0.45, others and line art 0.78, and `faithful` loses 0.1 to 1.8 dB there in spite of its fallback.
 """
+MAX_STRAIGHT_SHARE = 0.47
+"""With a smaller share of edges that run exactly across or down, a picture with hard edges is a drawing, and
+no screenshot. `python -m tests.bench.kinds` shows what is judged wrongly.
+"""
+MIN_PLAIN_SHARE, MIN_COMMON_SHARE = 0.3, 0.35
+"""With larger shares, a compressed picture is a drawing or a screenshot."""
+LEAST_QUALITIES = (85, 60, 1)
+"""The least JPEG qualities for the levels of denoising 1, 2 and 3. Gain of level 1 over 2 at quality 90: 0.3
+dB on photos and 0.4 on drawings; of 2 over 1 at 75: 0.5 and 0.5; of 3 over 2 at 50: 0.1 and 0.3, at 30: 0.1
+and 1.0.
+"""
+LOSSY_LEVEL, UNTOUCHED_LEVEL = 2, 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,11 @@ class Choice:
     """For programs; part of the API."""
     message: str
     """For people; part of the API."""
+
+    @property
+    def denoise(self) -> int | None:
+        """The level of denoising; None from a model without levels."""
+        return self.model.denoise
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +81,33 @@ class NotServed(Exception):
     """This worker does not serve the model that the client requested, and must not take another one."""
 
 
-def choose_model(requested: str, original: Picture | Animation, served: Mapping[str, Model]) -> Choice:
+def choose_model(
+    requested: str, original: Picture | Animation, served: Mapping[str, Model], denoise: int | None = None
+) -> Choice:
     """Return the requested model, or for `auto` the one that suits the picture.
 
-    Raises `NotServed`.
+    `denoise` is the requested level of denoising. Without one, a model that has levels gets the one that
+    suits the picture. Raises `NotServed`.
     """
+    choice = _choose(requested, original, served)
+    model = choice.model
+    if not model.levels:
+        return choice
+    picture = original if isinstance(original, Picture) else original.frames[0]
+    return replace(choice, model=model.at(level_for(picture, model) if denoise is None else denoise))
+
+
+def level_for(picture: Picture, model: Model) -> int | None:
+    """Return the level of denoising that suits the picture."""
+    quality = picture.jpeg_quality
+    if quality is not None:
+        return next(level for level, least in enumerate(LEAST_QUALITIES, 1) if quality >= least)
+    if not picture.is_lossless:
+        return LOSSY_LEVEL
+    return UNTOUCHED_LEVEL if model.name == ART and picture.source_format != "GIF" else model.denoise
+
+
+def _choose(requested: str, original: Picture | Animation, served: Mapping[str, Model]) -> Choice:
     if requested and requested != AUTO:
         if model := served.get(requested):
             return Choice(model, "asked_for", "The model that was asked for.")
@@ -93,7 +132,8 @@ FLAT_COARSE = Rule(
 """The only kind of picture that `enhance` is best for by PSNR too, and not only to the eye."""
 FLAT_COLOURS = Rule(CLEAN, "few_colours", "Few colours: steps between them are smoothed.")
 DITHERED = Rule(CLEAN, "dithered", "Few colours, mixed by dithering: its speckles are smoothed.")
-DRAWING = Rule(CLEAN, "hard_edges", "Hard edges on plain colours, as in screenshots, text and drawings.")
+HARD_EDGES = Rule(CLEAN, "hard_edges", "Hard edges on plain colours, as in screenshots, text and drawings.")
+DRAWING = Rule(CLEAN, "drawing", "A drawing: its lines and plain colours are kept.", preferred=ART)
 
 
 def main_choice(choices: Sequence[Choice]) -> Choice:
@@ -114,12 +154,14 @@ def match_animation(animation: Animation) -> Rule:
 
 
 def match_rule(picture: Picture) -> Rule:
-    """Return the first rule that fits the picture. What compression has worn needs no sample."""
+    """Return the first rule that fits the picture."""
     if is_invisible(picture):
         return INVISIBLE
     if constant_alpha(picture) is not None and one_colour(picture) is not None:
         return ONE_COLOUR
     if is_worn(picture.source_format, picture.jpeg_quality, is_lossy=not picture.is_lossless):
+        if is_worn_drawing(Sample(picture)):
+            return DRAWING
         return WORN_WEBP if picture.source_format == "WEBP" else WORN_JPEG
     return match_sample(picture, Sample(picture))
 
@@ -128,13 +170,32 @@ def match_sample(picture: Picture, sample: Sample) -> Rule:
     """Return the rule for a picture that compression has left no visible traces in."""
     if is_pixel_art(picture, sample):
         return PIXEL_ART
-    if sample.has_palette:
-        if sample.colour_count <= COARSE_COLOURS and (
-            sample.colour_count == 2 or sample.speckle_share > MIN_SPECKLE_SHARE
-        ):
-            return FLAT_COARSE
-        if sample.colour_count <= FEW_COLOURS:
-            return FLAT_COLOURS
-        if sample.speckle_share > MIN_SPECKLE_SHARE:
-            return DITHERED
-    return DRAWING if sample.drawn_share > MIN_DRAWN_SHARE else PHOTO
+    is_drawn = sample.drawn_share > MIN_DRAWN_SHARE
+    by_colours = match_few_colours(sample) if sample.has_palette else None
+    if by_colours == FLAT_COARSE:
+        return FLAT_COARSE
+    if is_drawn and sample.straight_share < MAX_STRAIGHT_SHARE:
+        return DRAWING
+    return by_colours or (HARD_EDGES if is_drawn else PHOTO)
+
+
+def match_few_colours(sample: Sample) -> Rule | None:
+    if sample.colour_count <= COARSE_COLOURS and (
+        sample.colour_count == 2 or sample.speckle_share > MIN_SPECKLE_SHARE
+    ):
+        return FLAT_COARSE
+    if sample.colour_count <= FEW_COLOURS:
+        return FLAT_COLOURS
+    return DITHERED if sample.speckle_share > MIN_SPECKLE_SHARE else None
+
+
+def is_worn_drawing(sample: Sample) -> bool:
+    """Return whether a picture with traces of compression is a drawing.
+
+    A photo that is taken for one loses nothing but time: `art` is as good as `clean` on compressed photos.
+    """
+    return (
+        sample.plain_share > MIN_PLAIN_SHARE
+        and sample.common_share > MIN_COMMON_SHARE
+        and sample.straight_share < MAX_STRAIGHT_SHARE
+    )

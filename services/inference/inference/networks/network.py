@@ -27,8 +27,11 @@ class Answer(NamedTuple):
     """The precision in which the network computed: `f32`, `f16` or `bf16`. Empty if Triton does not say."""
 
 
-Infer = Callable[[str, Tensor], Awaitable[Answer]]
-"""Runs the network of that name on a tensor of 1 x 3 x height x width."""
+Infer = Callable[..., Awaitable[Answer]]
+"""Runs the network of the first argument on the tensor of the second one, 1 x 3 x height x width.
+
+A network that takes means over the picture needs more: see `tiling.picture_means`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,32 @@ class Network:
     passes: int = 1
     fallback: "Network | None" = None
     """Replaces this network's result where its uncertainty map is above 0. It has the same scale."""
+    then: str = ""
+    """The network of all passes but the first. Empty: the same one."""
+    is_lazy: bool = False
+    """Whether Triton loads it when it is first used. It takes floats for pictures of 8 bits too."""
+    pooled: tuple[int, ...] = ()
+    """The channels of each of its layers that take the mean over the whole picture."""
+    largest_tile: int = 0
+    """Longest side of a tile in pixels of the original; 0: as large as the worker likes."""
 
     @property
     def float_name(self) -> str:
         """The variant for pictures of 16 bits, which takes and returns float32."""
         return self.name + FLOAT_SUFFIX
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The networks that Triton must have, fallbacks left out."""
+        names = dict.fromkeys(filter(None, (self.name, self.then)))
+        if self.is_lazy:
+            return tuple(name + FLOAT_SUFFIX for name in names)
+        return tuple(full for name in names for full in (name, name + FLOAT_SUFFIX))
+
+    def name_of_pass(self, index: int, *, is_float: bool) -> str:
+        """Return Triton's name of the network that runs the pass with this number, counted from 0."""
+        name = self.then if index and self.then else self.name
+        return name + FLOAT_SUFFIX if is_float else name
 
     @property
     def pass_scale(self) -> int:

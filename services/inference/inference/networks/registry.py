@@ -7,7 +7,7 @@ repository contains can be served.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
 
@@ -36,11 +36,21 @@ class Model:
     """The origin of the weights, `owner/name` at GitHub."""
     licence: str = ""
     """The licence of the weights."""
+    denoise: int | None = None
+    """The level of denoising of `networks`. None if the model has no levels."""
+    levels: Mapping[int, tuple[Network, ...]] = field(default_factory=dict)
+    """The networks of each level of denoising that it has."""
 
     @property
     def factors(self) -> range:
         """The whole factors that it can enlarge by."""
         return range(2, max((network.scale for network in self.networks), default=max(SCALE_FACTORS)) + 1)
+
+    def at(self, level: int | None) -> "Model":
+        """Return the model with the networks of this level, or unchanged if it has no such level."""
+        if level is None or level not in self.levels:
+            return self
+        return replace(self, networks=self.levels[level], denoise=level)
 
 
 AUTO = KNOWN_MODELS[0].name
@@ -69,7 +79,15 @@ class Description:
     source: str
     licence: str
     model: Mapping[str, Any]
-    """The model that it belongs to: `name`, `description`, `best_for`, and all of its `factors`."""
+    """The model that it belongs to: `name`, `description`, `best_for`, all of its `factors`, and the usual
+    level of `denoise`.
+    """
+    denoise: int | None
+    """Its level of denoising, if its model has several."""
+    then: str
+    is_lazy: bool
+    pooled: tuple[int, ...]
+    largest_tile: int
 
     @classmethod
     def from_json(cls, name: str, text: str) -> "Description":
@@ -85,6 +103,12 @@ class Description:
             source=facts["source"],
             licence=facts["licence"],
             model=facts["model"],
+            # a repository that an earlier release built lacks the others
+            denoise=facts.get("denoise"),
+            then=facts.get("then", ""),
+            is_lazy=facts.get("is_lazy", False),
+            pooled=tuple(facts.get("pooled", ())),
+            largest_tile=facts.get("largest_tile", 0),
         )
 
 
@@ -94,12 +118,20 @@ def assemble_models(configurations: Mapping[str, str]) -> dict[str, Model]:
     `configurations` maps each network that is loaded at Triton to its description as JSON. A model is
     complete if each of its factors has a network, with its fallback, for 8 and for 16 bits.
     """
-    descriptions = {
-        name: Description.from_json(name, text)
-        for name, text in configurations.items()
-        if not name.endswith(FLOAT_SUFFIX) and name + FLOAT_SUFFIX in configurations
-    }
-    usable = [one for one in descriptions.values() if not one.fallback or one.fallback in descriptions]
+    descriptions = dict[str, Description]()
+    for full, text in configurations.items():
+        name = full.removesuffix(FLOAT_SUFFIX)
+        if (
+            name != full
+            and (one := Description.from_json(name, text))
+            and (one.is_lazy or name in configurations)
+        ):
+            descriptions[name] = one
+    usable = [
+        one
+        for one in descriptions.values()
+        if all(name in descriptions for name in (one.fallback, one.then) if name)
+    ]
     models: dict[str, Model] = {}
     for one in sorted(usable, key=lambda one: one.rank):
         name = one.model["name"]
@@ -115,24 +147,41 @@ def _assemble(
     candidates = sorted(
         (one for one in usable if one.model["name"] == model["name"]), key=lambda one: one.rank
     )
-    chosen = [next((one for one in candidates if factor in one.factors), None) for factor in model["factors"]]
-    networks = [
-        _network(one, factor, descriptions)
-        for one, factor in zip(chosen, model["factors"], strict=True)
-        if one is not None
-    ]
-    if len(networks) < len(model["factors"]) or chosen[0] is None:
+    levels = {
+        level: _networks_of(level, model, candidates, descriptions)
+        for level in {one.denoise for one in candidates}
+    }
+    usual = model.get("denoise")
+    networks = levels.get(usual, ())
+    if not networks:
         return None
-    first = chosen[0]
+    first = next(one for one in candidates if one.name == networks[0].name)
     return Model(
         name=model["name"],
-        networks=tuple(networks),
+        networks=networks,
         description=model["description"],
         best_for=model["best_for"],
         title=first.title,
         source=first.source,
         licence=first.licence,
+        denoise=usual,
+        levels={level: found for level, found in levels.items() if found and level is not None},
     )
+
+
+def _networks_of(
+    level: int | None,
+    model: Mapping[str, Any],
+    candidates: Iterable[Description],
+    descriptions: Mapping[str, Description],
+) -> tuple[Network, ...]:
+    """Return the best network of a level for each of the model's factors. Empty if a factor has none."""
+    usable = [one for one in candidates if one.denoise == level]
+    chosen = [next((one for one in usable if factor in one.factors), None) for factor in model["factors"]]
+    found = zip(chosen, model["factors"], strict=True)
+    if None in chosen:
+        return ()
+    return tuple(_network(one, factor, descriptions) for one, factor in found if one is not None)
 
 
 def _network(one: Description, factor: int, descriptions: Mapping[str, Description]) -> Network:
@@ -140,14 +189,30 @@ def _network(one: Description, factor: int, descriptions: Mapping[str, Descripti
     passes = 1
     while one.scale**passes < factor:
         passes += 1
+    later = descriptions[one.then] if one.then else one
     # a later pass works on an enlarged tile, so its overlap is fewer pixels of the input
-    overlap = ceil(sum(one.overlap / one.scale**index for index in range(passes)))
+    overlap = ceil(one.overlap + sum(later.overlap / one.scale**index for index in range(1, passes)))
     fallback = _network(descriptions[one.fallback], factor, descriptions) if one.fallback else None
-    return Network(one.name, factor, overlap, passes, fallback)
+    return Network(
+        one.name,
+        factor,
+        overlap + (overlap % 2 if one.pooled else 0),
+        passes,
+        fallback,
+        then=one.then if passes > 1 else "",
+        is_lazy=one.is_lazy,
+        pooled=one.pooled,
+        largest_tile=one.largest_tile,
+    )
 
 
-def network_names(models: Iterable[Model]) -> set[str]:
-    """Return the names that Triton must know to serve these models: fallbacks and variants of 16 bits too."""
-    networks = {network for model in models for network in model.networks}
+def network_names(models: Iterable[Model], *, also_lazy: bool = False) -> set[str]:
+    """Return the names that Triton must know to serve these models: fallbacks and variants of 16 bits too.
+
+    Lazy networks are left out unless `also_lazy` is set, because a test tile would load them.
+    """
+    networks = {
+        network for model in models for level in (model.networks, *model.levels.values()) for network in level
+    }
     networks |= {network.fallback for network in networks if network.fallback}
-    return {name for network in networks for name in (network.name, network.float_name)}
+    return {name for network in networks if also_lazy or not network.is_lazy for name in network.names}

@@ -26,6 +26,8 @@ QUIET_STEP, HARD_STEP = 8, 64
 """Differences between neighbours, in levels. JPEG leaves steps up to QUIET_STEP beside edges; few photos have
 steps above HARD_STEP.
 """
+PLAIN_RANGE, COMMON_GREYS = 2, 8
+EDGE_STEP, STRAIGHT_STEP = 24, 6
 CELL = 16
 """The side of a cell in pixels."""
 
@@ -38,6 +40,8 @@ class Sample:
         visible = None if picture.alpha is None else take_blocks(picture.alpha) > 0
         self._codes = encode_colours(planes)
         """A number for each colour: blocks x height x width."""
+        self._visible = visible
+        self._luma = luma_of(planes)
         self._steps = steps(planes)
         if visible is not None:
             self._steps *= visible[:, :, 1:] & visible[:, :, :-1]
@@ -64,6 +68,39 @@ class Sample:
     def share_of_steps(self, up_to: int) -> float:
         """Return the share of steps of at most this many levels."""
         return ratio((self._steps > 0) & (self._steps <= up_to), self._steps > 0)
+
+    @property
+    def plain_share(self) -> float:
+        """The share of pixels whose neighbours differ by at most PLAIN_RANGE levels of luma."""
+        luma = self._luma
+        rows = [luma[:, top : luma.shape[1] - 2 + top] for top in range(3)]
+        high, low = np.maximum.reduce(rows), np.minimum.reduce(rows)
+        high, low = (
+            reduced.reduce([part[:, :, left : part.shape[2] - 2 + left] for left in range(3)])
+            for reduced, part in ((np.maximum, high), (np.minimum, low))
+        )
+        counted = np.ones_like(high, np.bool_)
+        if self._visible is not None:
+            counted = self._visible[:, 1:-1, 1:-1]
+        return ratio((high - low <= PLAIN_RANGE) & counted, counted)
+
+    @property
+    def common_share(self) -> float:
+        """The share of pixels that have one of the commonest greys."""
+        counted = self._luma if self._visible is None else self._luma[self._visible]
+        counts = np.sort(np.bincount(counted.ravel(), minlength=256))
+        return float(counts[-COMMON_GREYS:].sum() / max(1, counted.size))
+
+    @property
+    def straight_share(self) -> float:
+        """The share of edges that run exactly across or down, as those of windows and letters do."""
+        luma = self._luma.astype(np.int16)
+        across = np.abs(luma[:, :-1, 1:] - luma[:, :-1, :-1])
+        down = np.abs(luma[:, 1:, :-1] - luma[:, :-1, :-1])
+        edges = np.maximum(across, down) > EDGE_STEP
+        if (visible := self._visible) is not None:
+            edges &= visible[:, :-1, :-1] & visible[:, :-1, 1:] & visible[:, 1:, :-1]
+        return ratio(edges & (np.minimum(across, down) <= STRAIGHT_STEP), edges)
 
     @property
     def speckle_share(self) -> float:
@@ -100,6 +137,14 @@ def spread_blocks(plane: Pixels) -> Iterator[Pixels]:
     for top in np.linspace(0, max(0, height - BLOCK), rows, dtype=int):
         for left in np.linspace(0, max(0, width - BLOCK), columns, dtype=int):
             yield plane[top : top + BLOCK, left : left + BLOCK]
+
+
+def luma_of(planes: Sequence[Pixels]) -> Pixels:
+    """Return the luma of blocks of one or of three channels."""
+    if len(planes) == 1:
+        return planes[0]
+    red, green, blue = (plane.astype(np.uint32) for plane in planes[:3])
+    return ((299 * red + 587 * green + 114 * blue) // 1000).astype(np.uint8)
 
 
 def steps(planes: Sequence[Pixels]) -> Pixels:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from common import log
-from imagefile.formats import FORMATS, Format
+from imagefile.formats import FORMATS, WRITABLE, Format
 from inference.picture import Header, Picture, Pixels
 from inference.previews.colours import Colours
 from inference.previews.pyramid import PyramidWriter
@@ -42,13 +42,14 @@ class PreviewRules:
 class SidePreviews:
     """The preview of one picture, and its pyramid if it needs one. Methods block, so they run in a thread."""
 
-    def __init__(self, side: str, header: Header, *, has_pyramid: bool) -> None:
+    def __init__(self, side: str, header: Header, *, has_pyramid: bool, is_lossless: bool = False) -> None:
+        """`is_lossless` says whether the picture's file is, and therefore the pyramid at full size."""
         colours = Colours(header)
         self._makers: dict[str, SmallPicture | PyramidWriter] = {
             f"{side}.webp": SmallPicture(header, colours)
         }
         if has_pyramid:
-            self._makers[f"{side}.pyramid"] = PyramidWriter(header, colours)
+            self._makers[f"{side}.pyramid"] = PyramidWriter(header, colours, is_lossless=is_lossless)
 
     def write(self, rows: Pixels) -> None:
         """Take the next rows, height x width x channels with alpha last."""
@@ -102,7 +103,8 @@ class JobPreviews:
 
     def _watch(self, header: Header) -> WriteRows:
         has_pyramid = self.rules.needs_pyramid(self.result_format, header.width * header.height)
-        self._result = SidePreviews(RESULT, header, has_pyramid=has_pyramid)
+        is_lossless = not WRITABLE[self.result_format].has_quality
+        self._result = SidePreviews(RESULT, header, has_pyramid=has_pyramid, is_lossless=is_lossless)
         return self._result.write
 
 
@@ -122,7 +124,8 @@ def beside(write: WriteRows, header: Header, watch: Watch | None) -> WriteRows:
 def previews_of(original: Picture, rules: PreviewRules) -> Files:
     """Return the previews of a decoded original."""
     has_pyramid = rules.needs_pyramid(original.source_format, original.width * original.height)
-    side = SidePreviews(ORIGINAL, original.header(original.size), has_pyramid=has_pyramid)
+    header = original.header(original.size)
+    side = SidePreviews(ORIGINAL, header, has_pyramid=has_pyramid, is_lossless=original.is_lossless)
     for top in range(0, original.height, ROWS_AT_ONCE):
         side.write(rows_with_alpha(original, top, top + ROWS_AT_ONCE))
     return side.finish()

@@ -15,15 +15,19 @@ class InferenceCache:
 
     def __init__(self, infer: Infer) -> None:
         self._infer = infer
-        self._answers: OrderedDict[tuple[str, tuple[int, ...], bytes], Answer] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, tuple[int, ...], bytes, bytes, str], Answer] = OrderedDict()
         self._bytes = 0
 
-    async def __call__(self, model: str, tensor: Tensor) -> Answer:
-        key = (model, tensor.shape, await to_thread(digest, tensor))
+    async def __call__(
+        self, model: str, tensor: Tensor, context: Tensor | None = None, output: str = ""
+    ) -> Answer:
+        rest = () if context is None else (context, output) if output else (context,)
+        means = b"" if context is None else context.tobytes()
+        key = (model, tensor.shape, await to_thread(digest, tensor), means, output)
         if key in self._answers:
             self._answers.move_to_end(key)
             return self._answers[key]
-        answer = await self._infer(model, tensor)
+        answer = await self._infer(model, tensor, *rest)
         if key in self._answers:  # two equal tiles were on their way
             return answer
         self._answers[key] = answer

@@ -11,8 +11,9 @@ class InferenceCount:
         self.megapixels = 0.0
         self.precisions = set[str]()
 
-    async def __call__(self, model: str, tensor: Tensor) -> Answer:
-        answer = await self._infer(model, tensor)
-        self.megapixels += answer.upscaled[0, 0].size / 1e6
+    async def __call__(self, model: str, tensor: Tensor, *rest: object) -> Answer:
+        answer = await self._infer(model, tensor, *rest)
+        if answer.upscaled.ndim == tensor.ndim:  # no sums of a layer
+            self.megapixels += answer.upscaled[0, 0].size / 1e6
         self.precisions.add(answer.precision)
         return answer

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from inference.networks.network import Network
 from inference.picture import Pixels
+from inference.tiling.picture_means import COSTS, measuring_share
 from inference.tiling.tiles import Box, Tile
 from loupe.images.v1.known_models import KNOWN_MODELS
 
@@ -25,7 +26,14 @@ WRITING_KFLOP = 6
 
 def cost_of_pass(network: Network, index: int = 0) -> float:
     """Return what one pass costs for a pixel of the original. Each pass enlarges the one before it."""
-    return KFLOP.get(network.name, UNKNOWN_KFLOP) * network.pass_scale ** (2 * index)
+    kflop = KFLOP.get(network.then if index and network.then else network.name, UNKNOWN_KFLOP)
+    share = 1 - measuring_share(network) if network.pooled and not index else 1
+    return kflop * share * network.pass_scale ** (2 * index)
+
+
+def cost_of_means(network: Network) -> float:
+    """Return what it costs for a pixel of the original to collect the means over the picture."""
+    return KFLOP.get(network.name, UNKNOWN_KFLOP) * measuring_share(network) if network.pooled else 0.0
 
 
 def cost(network: Network | None) -> float:
@@ -65,12 +73,18 @@ class PassProgress:
         self._network = network
         self._pixels = size[0] * size[1]
         self._writing_cost = WRITING_KFLOP * network.scale**2
-        self._known = cost(network) * _source_pixels(tiles) + self._writing_cost * self._pixels
+        self._measured = cost_of_means(network) if len(tiles) > 1 else 0.0
+        work = cost(network) + self._measured
+        self._known = work * _source_pixels(tiles) + self._writing_cost * self._pixels
         """The cost of all work that is certain to come, done or not."""
         self._unplanned = self._pixels
         """Pixels in rows whose uncertainty map is incomplete."""
         self._seen = self._uncertain = 0
         self._done = self._share = 0.0
+
+    def tile_measured(self, tile: Tile, layer: int) -> None:
+        """Count the collecting of a tile's sums of the layer with this number, counted from 0."""
+        self._add(self._measured * COSTS[layer] / sum(COSTS) * _source_pixels([tile]))
 
     def pass_done(self, network: Network, tile: Tile, index: int) -> None:
         """Count a pass over a tile that is not its last one."""

@@ -5,6 +5,7 @@ checked.
 import asyncio
 from asyncio import to_thread
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from prometheus_client import Counter
@@ -38,27 +39,62 @@ async def infer_tile(
     tensor: Tensor,
     box: Box,
     after_pass: Callable[[int], None] | None = None,
+    context: Tensor | None = None,
 ) -> Answer:
     """Return the answer after all passes. `box` is the tile's place in the picture, for error messages.
 
     `after_pass` takes the number of each pass but the last one, counted from 0, as soon as it is done.
+    `context` is the first pass's second input, for a network that takes means over the picture.
 
     Raises `BadAnswer`, and `TileTooLarge` if the memory does not even suffice for the smallest tile.
     """
-    answer = await _whole_or_halves(network, infer, tensor, box)
-    for index in range(network.passes - 1):
+    answer = await _whole_or_halves(Pass(network, infer, 0, box, context), tensor)
+    for index in range(1, network.passes):
         if after_pass:
-            after_pass(index)
-        answer = await _whole_or_halves(network, infer, answer.upscaled, box)
+            after_pass(index - 1)
+        answer = await _whole_or_halves(Pass(network, infer, index, box), answer.upscaled)
     return answer
 
 
-async def _whole_or_halves(network: Network, infer: Infer, tensor: Tensor, box: Box) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass of a network over a tile."""
+
+    network: Network
+    infer: Infer
+    index: int
+    box: Box
+    context: Tensor | None = None
+
+    @property
+    def shares_means(self) -> bool:
+        """Return whether parts of the tile give the result of the whole tile."""
+        return self.context is None or bool(self.context[0, 0])
+
+    async def run(self, tensor: Tensor) -> Answer:
+        name = self.network.name_of_pass(self.index, is_float=tensor.dtype != np.uint8)
+        rest = () if self.context is None else (self.context,)
+        try:
+            answer = await self.infer(name, tensor, *rest)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            # a task group ignores a cancellation that it did not request, and the tile would stay empty
+            raise BadAnswer(f"{name} was cancelled") from error
+        if problem := await to_thread(find_problem, tensor, answer, self.network.pass_scale):
+            place = f"the tile at {self.box.left}, {self.box.top} {tensor.shape[2:]}"
+            raise ImplausibleAnswer(name, f"{problem} for {place}")
+        return answer
+
+
+async def _whole_or_halves(one: Pass, tensor: Tensor) -> Answer:
+    network = one.network
     try:
-        return await _infer_once(network, infer, tensor, box)
+        return await one.run(tensor)
     except TileTooLarge as error:
         axis = WIDTH if tensor.shape[WIDTH] >= tensor.shape[HEIGHT] else HEIGHT
-        if tensor.shape[axis] <= max(SMALLEST_HALVED, 4 * network.overlap):
+        if tensor.shape[axis] <= max(SMALLEST_HALVED, 4 * network.overlap) or not one.shares_means:
             raise
         LOG.warning(
             "the memory does not suffice for a tile; trying its halves",
@@ -67,16 +103,15 @@ async def _whole_or_halves(network: Network, infer: Infer, tensor: Tensor, box: 
             error=str(error),
         )
         halved.labels(network.name).inc()
-        return await _in_halves(network, infer, tensor, box, axis)
+        return await _in_halves(one, tensor, axis)
 
 
-async def _in_halves(network: Network, infer: Infer, tensor: Tensor, box: Box, axis: int) -> Answer:
+async def _in_halves(one: Pass, tensor: Tensor, axis: int) -> Answer:
     """Return the joined answer of both halves. Each is upscaled with the overlap on the side of the other."""
-    length = tensor.shape[axis]
-    middle, overlap = length // 2, network.overlap
+    length, network = tensor.shape[axis], one.network
+    middle, overlap = length // 4 * 2 if network.pooled else length // 2, network.overlap
     first, second = _slice(tensor, axis, 0, middle + overlap), _slice(tensor, axis, middle - overlap, length)
-    left = await _whole_or_halves(network, infer, first, box)
-    right = await _whole_or_halves(network, infer, second, box)
+    left, right = await _whole_or_halves(one, first), await _whole_or_halves(one, second)
     upscaled = await to_thread(
         _join, left.upscaled, right.upscaled, axis, middle * network.pass_scale, overlap * network.pass_scale
     )
@@ -95,18 +130,3 @@ def _join(left: Tensor, right: Tensor, axis: int, middle: int, overlap: int) -> 
     """
     parts = _slice(left, axis, 0, middle), _slice(right, axis, overlap, right.shape[axis])
     return np.concatenate(parts, axis=axis)
-
-
-async def _infer_once(network: Network, infer: Infer, tensor: Tensor, box: Box) -> Answer:
-    name = network.name if tensor.dtype == np.uint8 else network.float_name
-    try:
-        answer = await infer(name, tensor)
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task and task.cancelling():
-            raise
-        # a task group ignores a cancellation that it did not request, and the tile would stay empty
-        raise BadAnswer(f"{name} was cancelled") from error
-    if problem := await to_thread(find_problem, tensor, answer, network.pass_scale):
-        raise ImplausibleAnswer(name, f"{problem} for the tile at {box.left}, {box.top} {tensor.shape[2:]}")
-    return answer

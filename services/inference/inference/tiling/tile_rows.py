@@ -9,12 +9,14 @@ from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from inference.networks.network import Answer, BadAnswer, Infer, Network, Tensor
 from inference.picture import Pixels
 from inference.tiling import fallback_blend, fallback_tiles
+from inference.tiling.picture_means import PictureMeans, Sums
 from inference.tiling.progress import PassProgress, Progress
 from inference.tiling.tile_inference import infer_tile
 from inference.tiling.tiles import (
@@ -78,7 +80,9 @@ class TiledPass:
         height, width = source.shape[:2]
         self._uncertainty = np.zeros((height, width, 1), np.uint8)
         tile = first_pass_tile(network, tiling)
-        self._tiles = plan(width, height, tile, network.overlap, is_fixed=tiling.is_fixed)
+        is_even = bool(network.pooled)
+        self._tiles = plan(width, height, tile, network.overlap, is_fixed=tiling.is_fixed, is_even=is_even)
+        self._means = PictureMeans(network, (width, height)) if network.pooled else None
         self._rows = [TileRow(row, tiles_left=len(row)) for row in group_by_row(self._tiles)]
         self._row_at = {row.top: row for row in self._rows}
         self._row_slots = asyncio.Semaphore(MAX_ROWS_IN_MEMORY)
@@ -102,10 +106,14 @@ class TiledPass:
             raise failed.exceptions[0] from None
 
     async def _infer_all(self) -> None:
+        if self._means and len(self._tiles) > 1:
+            await self._collect(self._means)
+
         async def work(tile: Tile) -> None:
             row = await self._open_row(tile)
-            tensor = await to_thread(cut, self._source, tile)
-            answer = await self._infer_tile(self._network, tensor, tile)
+            tensor = await to_thread(partial(cut, is_float=self._network.is_lazy), self._source, tile)
+            context = self._means.context(tile) if self._means else None
+            answer = await self._infer_tile(self._network, tensor, tile, context)
             if row.native is not None:
                 await to_thread(paste, answer.upscaled, tile, self._network.scale, row.native, row.top)
             if answer.uncertainty is not None:
@@ -117,11 +125,29 @@ class TiledPass:
 
         await for_each(self._tiles, work, self._tiling.in_flight)
 
-    async def _infer_tile(self, network: Network, tensor: Tensor, tile: Tile) -> Answer:
+    async def _collect(self, means: PictureMeans) -> None:
+        """Collect the means over the picture that the network needs, one layer after the other."""
+        name, layer = self._network.name_of_pass(0, is_float=True), 0
+        while output := means.next_layer:
+            sums = dict[Tile, Sums]()
+
+            async def work(tile: Tile, output: str = output, layer: int = layer, sums: Any = sums) -> None:
+                tensor = await to_thread(partial(cut, is_float=True), self._source, tile)
+                answer = await self._infer(name, tensor, means.context(tile), output)
+                sums[tile] = answer.upscaled[0].astype(np.float64)
+                self._progress.tile_measured(tile, layer)
+
+            await for_each(self._tiles, work, self._tiling.in_flight)
+            means.add([sums[tile] for tile in self._tiles])
+            layer += 1
+
+    async def _infer_tile(
+        self, network: Network, tensor: Tensor, tile: Tile, context: Tensor | None = None
+    ) -> Answer:
         def count(index: int) -> None:
             self._progress.pass_done(network, tile, index)
 
-        return await infer_tile(network, self._infer, tensor, tile.source, count)
+        return await infer_tile(network, self._infer, tensor, tile.source, count, context)
 
     async def _open_row(self, tile: Tile) -> TileRow:
         """Return the tile's row, with memory for its result. Waits while too many rows are in memory."""
@@ -166,7 +192,7 @@ class TiledPass:
         async def work(tile: Tile) -> None:
             tensor = await to_thread(cut, self._source, tile)
             answer = await self._infer_tile(network, tensor, tile)
-            part = crop_to_core(answer.upscaled, tile, scale, native.shape[2])
+            part = crop_to_core(answer.upscaled, tile, scale, native)
             await to_thread(fallback_blend.blend, native, row.top, part, weight, tile.core, scale)
             self._progress.pass_done(network, tile, network.passes - 1)
 
@@ -179,6 +205,8 @@ def first_pass_tile(network: Network, tiling: Tiling) -> int:
     Fixed tiles are for engines, which have one largest tile for all passes. The tile of the last pass must
     not exceed it, so that of the first is smaller.
     """
+    if network.largest_tile:
+        return min(network.largest_tile, tiling.tile)
     if not tiling.is_fixed:
         return tiling.tile
     return max(tiling.tile // network.pass_scale ** (network.passes - 1), 2 * network.overlap + QUANTUM)

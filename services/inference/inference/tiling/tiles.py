@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inference.networks.network import Tensor
-from inference.picture import LARGEST_16_BIT, Pixels
+from inference.picture import Pixels
 
 SMALLEST_TILE = 64
 QUANTUM = 8
@@ -73,12 +73,15 @@ class Span(NamedTuple):
     core_end: int
 
 
-def plan(width: int, height: int, tile: int, overlap: int, *, is_fixed: bool = False) -> list[Tile]:
+def plan(
+    width: int, height: int, tile: int, overlap: int, *, is_fixed: bool = False, is_even: bool = False
+) -> list[Tile]:
     """Return tiles of one common size, at most `tile` a side, row by row.
 
     Fixed tiles are squares of a few sizes, whatever the picture's size, so that Triton can put tiles of
     several pictures into one batch: a batch needs equal shapes. An axis that is shorter than the square is
-    not padded. Raises `ValueError` if the overlaps fill the tile.
+    not padded. Even tiles begin at even pixels, if the picture's sides are even. Raises `ValueError` if the
+    overlaps fill the tile.
     """
     if tile < 2 * overlap + QUANTUM:
         raise ValueError(f"tiles of {tile} leave nothing beside two overlaps of {overlap}")
@@ -86,8 +89,8 @@ def plan(width: int, height: int, tile: int, overlap: int, *, is_fixed: bool = F
         tile = _square_side(width, height, tile, overlap)
     return [
         Tile(Box(x.start, y.start, x.end, y.end), Box(x.core_start, y.core_start, x.core_end, y.core_end))
-        for y in spans(height, tile, overlap, is_fixed=is_fixed)
-        for x in spans(width, tile, overlap, is_fixed=is_fixed)
+        for y in spans(height, tile, overlap, is_fixed=is_fixed, is_even=is_even)
+        for x in spans(width, tile, overlap, is_fixed=is_fixed, is_even=is_even)
     ]
 
 
@@ -106,7 +109,9 @@ def _total_length(length: int, side: int, overlap: int) -> int:
     return length if length <= side else side * _ceil_div(length - 2 * overlap, side - 2 * overlap)
 
 
-def spans(length: int, tile: int, overlap: int, *, is_fixed: bool = False) -> list[Span]:
+def spans(
+    length: int, tile: int, overlap: int, *, is_fixed: bool = False, is_even: bool = False
+) -> list[Span]:
     """Return tiles that are evenly spread along an axis. Neighbours meet in the middle of their overlap."""
     if length <= tile:
         return [Span(0, length, 0, length)]
@@ -114,6 +119,8 @@ def spans(length: int, tile: int, overlap: int, *, is_fixed: bool = False) -> li
     size = _ceil_div(length + 2 * overlap * (count - 1), count)
     size = tile if is_fixed else min(_ceil_div(size, QUANTUM) * QUANTUM, tile)
     starts = [index * (length - size) // (count - 1) for index in range(count)]
+    if is_even:
+        starts = [start // 2 * 2 for start in starts]
     cuts = [0, *((left + size + right) // 2 for left, right in pairwise(starts)), length]
     return [Span(start, start + size, *cut) for start, cut in zip(starts, pairwise(cuts), strict=True)]
 
@@ -154,18 +161,18 @@ def plan_rows(
     ]
 
 
-def cut(pixels: Pixels, tile: Tile) -> Tensor:
+def cut(pixels: Pixels, tile: Tile, *, is_float: bool = False) -> Tensor:
     """Return the tile as a network takes it: 1 x 3 x height x width of uint8, or float32 from 0 to 1 for 16
-    bits.
+    bits, or for any depth if `is_float` is set.
 
     Grey fills all three channels.
     """
     source = tile.source
     part = pixels[source.top : source.bottom, source.left : source.right].transpose(2, 0, 1)
-    is_sixteen_bit = pixels.dtype == np.uint16
-    tensor = np.empty((1, 3, source.height, source.width), np.float32 if is_sixteen_bit else np.uint8)
-    if is_sixteen_bit:
-        np.divide(part, np.float32(LARGEST_16_BIT), out=tensor[0])
+    is_float = is_float or pixels.dtype == np.uint16
+    tensor = np.empty((1, 3, source.height, source.width), np.float32 if is_float else np.uint8)
+    if is_float:
+        np.divide(part, np.float32(np.iinfo(pixels.dtype).max), out=tensor[0])
     else:
         tensor[0] = part
     return tensor
@@ -176,20 +183,23 @@ def paste(result: Tensor, tile: Tile, scale: int, target: Pixels, top: int = 0) 
     core = tile.core
     rows = slice((core.top - top) * scale, (core.bottom - top) * scale)
     place = target[rows, core.left * scale : core.right * scale]
-    part = crop_to_core(result, tile, scale, target.shape[2])
+    part = crop_to_core(result, tile, scale, target)
     for channel in range(target.shape[2]):  # five times faster than all at once
         place[:, :, channel] = part[:, :, channel]
 
 
-def crop_to_core(result: Tensor, tile: Tile, scale: int, channels: int) -> Pixels:
-    """Return the core of a result as height x width x channels. Grey is the mean of the result's channels."""
+def crop_to_core(result: Tensor, tile: Tile, scale: int, target: Pixels) -> Pixels:
+    """Return the core of a result as height x width x channels, with the target's channels and depth.
+
+    Grey is the mean of the result's channels.
+    """
     core, source = tile.core, tile.source
     top, left = (core.top - source.top) * scale, (core.left - source.left) * scale
     part = result[0, :, top : top + core.height * scale, left : left + core.width * scale]
-    if channels < len(part):
+    if target.shape[2] < len(part):
         part = _mean_of_channels(part)
     if part.dtype == np.float32:
-        part = np.rint(part * np.float32(LARGEST_16_BIT)).astype(np.uint16)
+        part = np.rint(part * np.float32(np.iinfo(target.dtype).max)).astype(target.dtype)
     return part.transpose(1, 2, 0)
 
 

@@ -18,8 +18,8 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from common import log, process
-from inference.networks.network import FLOAT_SUFFIX, Answer, Tensor
-from inference.networks.output_checks import find_problem
+from inference.networks.network import Answer, Tensor
+from inference.triton.canary import canary_for, check_canary
 from inference.triton.capacity import Capacity
 from inference.triton.errors import (
     ModelBroken,
@@ -32,16 +32,11 @@ from inference.triton.errors import (
 )
 from inference.triton.model_reload import PROBE_SECONDS, ModelReloader
 from inference.triton.tile_turns import TileTurns, Turn
-from inference.triton.transport import Secret, Transport
+from inference.triton.transport import UPSCALED, Request, Secret, Transport
 
 LOG = log.get(__name__)
 KIND_GPU = 1
 """The kind of an instance group in Triton's model configuration."""
-SIDE = 64
-RAMP = np.linspace(64, 192, SIDE, dtype=np.uint8)
-CANARY = np.ascontiguousarray(np.broadcast_to(RAMP, (1, 3, SIDE, SIDE)))
-"""A test tile. No working model turns it black or into one colour."""
-CANARIES = {"uint8": CANARY, "float32": CANARY.astype(np.float32) / np.float32(255)}
 
 tile_seconds = Histogram(
     "loupe_triton_seconds",
@@ -77,6 +72,8 @@ class Triton:
         self._answered_at: dict[str, float] = {}
         self.is_gpu = False
         """Whether engines on a GPU run the models."""
+        self._contexts: dict[str, Tensor] = {}
+        """A second input for the test tile of each model that takes one."""
         self._failing = set[str]()
         self._broken = set[str]()
         """Models that answered their last test tile wrongly."""
@@ -160,20 +157,28 @@ class Triton:
             raise TritonUnavailable(f"{model}: {error}") from error
 
     async def infer(
-        self, model: str, tile: Tensor, turn: Turn | None = None, *, is_exact: bool = False
+        self,
+        model: str,
+        tile: Tensor,
+        context: Tensor | None = None,
+        output: str = UPSCALED,
+        *,
+        turn: Turn | None = None,
+        is_exact: bool = False,
     ) -> Answer:
         """Return all outputs of the model for a tile of N x 3 x height x width, uint8 or float32.
 
         `is_exact` demands single precision, which an engine has or has not.
 
-        Without a `turn` it waits for none; see `TileTurns`. A model that died is loaded again and gets the
-        tile again. Raises `TritonFailed`.
+        A model with a second input takes that as `context`. It returns one `output`, in the place of the
+        enlarged tile. Without a `turn` it waits for none; see `TileTurns`. A model that died is loaded
+        again and gets the tile again. Raises `TritonFailed`.
         """
         pixels = tile.shape[0] * tile.shape[2] * tile.shape[3]
         async with contextlib.AsyncExitStack() as slot:
             with tiles_waiting.track_inprogress():
                 await slot.enter_async_context(self._turns.take(turn or Turn(), pixels))
-            return await self._infer_with_retries(model, tile, is_exact)
+            return await self._infer_with_retries(Request(model, tile, context, output, is_exact))
 
     async def send_canaries(self, models: Iterable[str], unless_within: float = 0.0) -> None:
         """Send a test tile to each model that has not answered within that many seconds.
@@ -219,15 +224,18 @@ class Triton:
         index: Any = await self._client.get_model_repository_index(client_timeout=PROBE_SECONDS)
         return sorted({entry.name for entry in index.models if (entry.state == "READY") is is_ready})
 
-    async def _infer_with_retries(self, model: str, tile: Tensor, is_exact: bool) -> Answer:
+    async def _infer_with_retries(self, request: Request) -> Answer:
         """Send a tile. If its model died, reload the model and send the tile again, twice at most and one at
         a time.
 
         The model may have died of this tile or of another one that was lost with it.
         """
+        model = request.model
+        if request.context is not None:
+            self._contexts[model] = np.zeros_like(request.context[:1])
         reloads = self._reloader.count(model)
         try:
-            return await self._infer_once(model, tile, is_exact=is_exact)
+            return await self._infer_once(request)
         except ModelDied as error:
             if isinstance(error, ModelNotLoaded) and model not in self._has_answered:
                 raise
@@ -235,10 +243,10 @@ class Triton:
             await self._reload(model, reloads)
             reloads = self._reloader.count(model)
             try:
-                return await self._infer_once(model, tile, is_exact=is_exact)
+                return await self._infer_once(request)
             except ModelDied:
                 await self._reload(model, reloads)
-            return await self._infer_once(model, tile, is_exact=is_exact)
+            return await self._infer_once(request)
 
     async def _reload(self, model: str, reloads: int) -> None:
         try:
@@ -247,11 +255,12 @@ class Triton:
             self._mark(model, is_healthy=False)
             raise
 
-    async def _infer_once(self, model: str, tile: Tensor, *, is_exact: bool = False) -> Answer:
+    async def _infer_once(self, request: Request) -> Answer:
+        model = request.model
         started, outcome = time.perf_counter(), "cancelled"
         try:
             with tiles_in_flight.track_inprogress():
-                answer = await self._transport.send(model, tile, is_exact=is_exact)
+                answer = await self._transport.send(request)
             outcome = "done"
         except InferenceServerException as error:
             failure = translate_error(model, error)
@@ -265,11 +274,12 @@ class Triton:
         tiles.labels(model).inc()
         self._mark(model, is_healthy=True)
         if self.is_gpu and not answer.precision:
-            return answer._replace(precision="f16" if tile.dtype == np.uint8 else "f32")
+            return answer._replace(precision="f16" if request.tile.dtype == np.uint8 else "f32")
         return answer
 
     async def _probe(self, model: str) -> None:
-        check_canary(model, await self._infer_once(model, canary_for(model)))
+        request = Request(model, canary_for(model), self._contexts.get(model))
+        check_canary(model, await self._infer_once(request))
 
     def _mark(self, model: str, *, is_healthy: bool) -> None:
         models_up.labels(model).set(is_healthy)
@@ -280,14 +290,3 @@ class Triton:
         else:
             self._answered_at.pop(model, None)
             self._failing.add(model)
-
-
-def canary_for(model: str) -> Tensor:
-    return CANARIES["float32" if model.endswith(FLOAT_SUFFIX) else "uint8"]
-
-
-def check_canary(model: str, answer: Answer) -> None:
-    """Raise `ModelBroken` if the answer cannot be the enlarged test tile."""
-    scale = max(1, answer.upscaled.shape[-1] // SIDE)
-    if problem := find_problem(canary_for(model), answer, scale):
-        raise ModelBroken(f"{model} answered {problem} for a test tile")

@@ -6,7 +6,7 @@ the operator wants single precision.
 
 from asyncio import to_thread
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,11 +28,13 @@ def infer_for(triton: "Triton", turn: Turn, *, is_exact: bool) -> Infer:
     too.
     """
 
-    async def infer_as_float(model: str, tile: Tensor) -> Answer:
+    async def infer_as_float(model: str, tile: Tensor, *rest: Any) -> Answer:
         if tile.dtype != np.uint8:
-            return await triton.infer(model, tile, turn)
+            return await triton.infer(model, tile, *rest, turn=turn)
         unit = await to_thread(np.divide, tile, WHITE)
-        answer = await triton.infer(model + FLOAT_SUFFIX, unit, turn)
+        answer = await triton.infer(model + FLOAT_SUFFIX, unit, *rest, turn=turn)
+        if answer.upscaled.ndim != tile.ndim:  # sums of a layer
+            return answer
         return answer._replace(upscaled=await to_thread(to_levels, answer.upscaled))
 
     if is_exact and triton.is_gpu:

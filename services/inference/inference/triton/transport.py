@@ -21,7 +21,7 @@ from inference.triton.errors import TritonFailed
 from inference.triton.shared_memory import NoSharedMemory, Region, SharedMemory
 
 LOG = log.get(__name__)
-INPUT, UPSCALED, UNCERTAINTY, PRECISION = "IMAGE", "UPSCALED", "DOUBT", "PRECISION"
+INPUT, CONTEXT, UPSCALED, UNCERTAINTY, PRECISION = "IMAGE", "CONTEXT", "UPSCALED", "DOUBT", "PRECISION"
 """The names of the tensors in each model's configuration. Only models on a CPU have the last one."""
 EXACT = {"precision": "exact"}
 """The parameter of a request that must be computed in single precision. Only models on a CPU know it."""
@@ -29,6 +29,18 @@ ALIGNMENT = 64
 SPAN_ATTRIBUTES = {"rpc.system.name": "grpc", "rpc.method": "inference.GRPCInferenceService/ModelInfer"}
 UNKNOWN_REGION = re.compile(r"unable to find shared memory region", re.IGNORECASE)
 TOO_SMALL = re.compile(r"shared memory size specified .* should be at least", re.IGNORECASE)
+
+
+class Request(NamedTuple):
+    """A tile for a model."""
+
+    model: str
+    tile: Tensor
+    context: Tensor | None = None
+    """The second input of a model that takes one. Such a model returns `output` only."""
+    output: str = UPSCALED
+    is_exact: bool = False
+    """Whether it must be computed in single precision."""
 
 
 class OutputShape(NamedTuple):
@@ -76,11 +88,11 @@ class Transport:
     async def close(self) -> None:
         await self._shared_memory.close()
 
-    async def send(self, model: str, tile: Tensor, *, is_exact: bool = False) -> Answer:
-        """Return the model's answer, in single precision if `is_exact`.
-
-        Raises the client's `InferenceServerException`, or `TritonFailed`.
-        """
+    async def send(self, request: Request) -> Answer:
+        """Return the model's answer. Raises the client's `InferenceServerException`, or `TritonFailed`."""
+        model, tile, is_exact = request.model, request.tile, request.is_exact
+        if request.context is not None:
+            return await self._send_with_context(request, request.context)
         outputs = self._outputs.get(model)
         if not self._shares_memory or outputs is None:
             return await self._send_through_socket(model, tile, is_exact=is_exact)
@@ -102,7 +114,7 @@ class Transport:
     async def _send_through_socket(self, model: str, tile: Tensor, *, is_exact: bool) -> Answer:
         request = infer_input(tile)
         request.set_data_from_numpy(tile)
-        result = await self._request(model, request, None, is_exact=is_exact)
+        result = await self._request(model, [request], None, is_exact=is_exact)
         upscaled = result.as_numpy(UPSCALED)
         if upscaled is None:
             raise TritonFailed(f"{model} answered without {UPSCALED}")
@@ -117,6 +129,18 @@ class Transport:
             self._telling.add(model)
         return Answer(cast("Tensor", upscaled), found[UNCERTAINTY], precision)
 
+    async def _send_with_context(self, request: Request, context: Tensor) -> Answer:
+        """Send a tile with its context through the socket. The network takes far longer than the transfer."""
+        inputs = [infer_input(request.tile), infer_input(context, CONTEXT)]
+        for each, tensor in zip(inputs, (request.tile, context), strict=True):
+            each.set_data_from_numpy(tensor)
+        requested = [InferRequestedOutput(request.output)]
+        result = await self._request(request.model, inputs, requested)
+        found = result.as_numpy(request.output)
+        if found is None:
+            raise TritonFailed(f"{request.model} answered without {request.output}")
+        return Answer(cast("Tensor", found))
+
     async def _send_through_memory(
         self, model: str, tile: Tensor, outputs: list[OutputShape], *, is_exact: bool
     ) -> Answer:
@@ -128,17 +152,22 @@ class Transport:
             requested = [requested_output(slot, region) for slot in slots]
             if model in self._telling:
                 requested.append(InferRequestedOutput(PRECISION))
-            result = await self._request(model, request, requested, is_exact=is_exact)
+            result = await self._request(model, [request], requested, is_exact=is_exact)
             found = {slot.name: await copy_output(result, slot, region) for slot in slots}
         return Answer(found[UPSCALED], found.get(UNCERTAINTY), precision_of(result))
 
     async def _request(
-        self, model: str, request: InferInput, outputs: list[InferRequestedOutput] | None, *, is_exact: bool
+        self,
+        model: str,
+        inputs: list[InferInput],
+        outputs: list[InferRequestedOutput] | None,
+        *,
+        is_exact: bool = False,
     ) -> InferResult:
         with trace.span(f"infer {model}", SpanKind.CLIENT, SPAN_ATTRIBUTES):
             result = await self._client.infer(
                 model,
-                [request],
+                inputs,
                 outputs=outputs,
                 client_timeout=self._seconds,
                 headers=dict(trace.outgoing_headers()),
@@ -149,8 +178,8 @@ class Transport:
         return result
 
 
-def infer_input(tile: Tensor) -> InferInput:
-    return InferInput(INPUT, list(tile.shape), np_to_triton_dtype(tile.dtype) or "")
+def infer_input(tile: Tensor, name: str = INPUT) -> InferInput:
+    return InferInput(name, list(tile.shape), np_to_triton_dtype(tile.dtype) or "")
 
 
 def requested_output(slot: OutputSlot, region: Region) -> InferRequestedOutput:

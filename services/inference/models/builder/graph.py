@@ -60,6 +60,9 @@ class Graph:
             return source
         return self.add("Cast", [source], f"{source}/single", to=TensorProto.FLOAT)
 
+    def integers(self, name: str, values: list[int]) -> str:
+        return self.constant(name, np.array(values, np.int64))
+
 
 def activate(graph: Graph, layer: Layer, source: str) -> None:
     """Write the activation that ncnn folds into a convolution, from `source` to the layer's output."""
@@ -136,6 +139,38 @@ def concat(graph: Graph, layer: Layer) -> None:
     graph.add("Concat", layer.inputs, layer.outputs[0], axis=1)
 
 
+def inner_product(graph: Graph, layer: Layer) -> None:
+    """Write a product with a vector that has the shape of a picture of one pixel."""
+    inputs = [layer.inputs[0], graph.weight(f"{layer.name}/weight", layer.weights["weight"])]
+    if "bias" in layer.weights:
+        inputs.append(graph.weight(f"{layer.name}/bias", layer.weights["bias"]))
+    operators = {0: "Identity", 1: "Relu", 4: "Sigmoid"}
+    if layer.integer(9) not in operators:
+        raise Refused(f"{layer.name}: unknown activation {layer.integer(9)}")
+    linear = graph.add("Conv", inputs, f"{layer.name}/linear")
+    graph.add(operators[layer.integer(9)], [linear], layer.outputs[0])
+
+
+def scale(graph: Graph, layer: Layer) -> None:
+    if len(layer.inputs) != 2:
+        raise Refused(f"{layer.name}: only scaling by another layer is supported")
+    graph.add("Mul", layer.inputs, layer.outputs[0])
+
+
+def crop(graph: Graph, layer: Layer) -> None:
+    """Write a crop by the same number of pixels on all four sides."""
+    border = layer.integer(0)
+    if border != layer.integer(1):
+        raise Refused(f"{layer.name}: a crop that is not the same on all sides")
+    name = layer.name
+    starts, ends = (
+        graph.integers(f"{name}/starts", [border] * 2),
+        graph.integers(f"{name}/ends", [-border] * 2),
+    )
+    axes = graph.integers(f"{name}/axes", [2, 3])
+    graph.add("Slice", [layer.inputs[0], starts, ends, axes], layer.outputs[0])
+
+
 def sigmoid(graph: Graph, layer: Layer) -> None:
     graph.add("Sigmoid", layer.inputs, layer.outputs[0])
 
@@ -179,21 +214,30 @@ WRITERS: dict[str, Callable[[Graph, Layer], None]] = {
     "BinaryOp": binary,
     "Concat": concat,
     "Convolution": convolution,
+    "Crop": crop,
     "Deconvolution": deconvolution,
     "Eltwise": weighted_sum,
+    "InnerProduct": inner_product,
     "Interp": interpolate,
     "MemoryData": memory,
     "PReLU": prelu,
     "PixelShuffle": pixel_shuffle,
+    "Scale": scale,
     "Sigmoid": sigmoid,
     "Split": split,
     "Swish": swish,
 }
 
 
-def write_layers(graph: Graph, layers: list[Layer]) -> None:
+def write_layers(
+    graph: Graph, layers: list[Layer], own: dict[str, Callable[[Graph, Layer], None]] | None = None
+) -> None:
+    """Write all layers. `own` holds writers for kinds of layers that depend on the whole network."""
     for layer in layers:
         if layer.kind == "Input":
+            continue
+        if own and layer.kind in own:
+            own[layer.kind](graph, layer)
             continue
         if layer.kind not in WRITERS:
             raise Refused(f"{layer.name}: layers of kind {layer.kind} are not supported")

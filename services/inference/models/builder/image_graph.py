@@ -10,9 +10,10 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, ValueInfoProto, helper
 
+from builder.facts import Drift, Network
 from builder.graph import Graph, write_layers
 from builder.layers import Layer
-from builder.registry import Drift, Network
+from builder.pooling import PoolingWriter, pooled_layers
 
 OPSET, IR_VERSION = 17, 8
 CHANNELS = 3
@@ -177,7 +178,9 @@ def build(network: Network, layers: list[Layer], *, half: bool = False) -> bytes
     """Return the graph as ONNX. With `half` only the network inside computes in half precision."""
     graph = Graph(half=half)
     image = read_image(graph, network, layers[0].outputs[0])
-    write_layers(graph, layers)
+    pooled = pooled_layers(layers, network.padding)
+    pooling = PoolingWriter(pooled)
+    write_layers(graph, layers, {"Pooling": pooling.write})
     raw = graph.cast_out(layers[-1].outputs[0])
     correct = CORRECTIONS[network.drift]
     write_upscaled(graph, network, correct(graph, network.scale, image, raw) if correct else raw)
@@ -185,10 +188,14 @@ def build(network: Network, layers: list[Layer], *, half: bool = False) -> bytes
     if network.has_uncertainty:
         write_uncertainty(graph, network.scale, image, graph.cast_out(layers[-1].inputs[0]))
         outputs.append(tensor("DOUBT", 1, "height", "width"))
+    inputs = [tensor("IMAGE", CHANNELS, "height", "width", is_float=network.is_float)]
+    if pooled:
+        inputs += pooling.inputs()
+        outputs += pooling.outputs()
     proto = helper.make_graph(
         graph.nodes,
         network.name,
-        [tensor("IMAGE", CHANNELS, "height", "width", is_float=network.is_float)],
+        inputs,
         outputs,
         initializer=list(graph.constants.values()),
     )

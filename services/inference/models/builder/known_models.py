@@ -7,7 +7,7 @@ the release before, which announce names only.
 import sys
 from collections.abc import Iterator
 
-from builder.registry import MODELS, Model, Network, networks_of
+from builder.registry import MODELS, Model, Network, denoise_levels_of, networks_of
 
 HEAD = '''"""The models that this release knows. `make proto` writes this file from the builder's registry."""
 
@@ -30,6 +30,8 @@ class KnownModel:
     description: str
     best_for: str
     is_always_served: bool
+    denoise: tuple[int, ...]
+    """The levels of denoising that a client may choose among."""
     networks: tuple[KnownNetwork, ...]
 
 
@@ -45,6 +47,7 @@ def lines_of(model: Model) -> Iterator[str]:
     yield f"        best_for={model.best_for!r},"
     is_built = all(network.is_always_built for network in networks)
     yield f"        is_always_served={is_built and not model.is_new},"
+    yield f"        denoise={tuple(denoise_levels_of(model))!r},"
     yield "        networks=("
     yield from (f"            {entry(network)}," for network in networks)
     yield "        ),"

@@ -69,6 +69,12 @@ def convolution(layer: Layer, blobs: Blobs) -> dict[str, Array]:
     return {"weight": weight} | ({"bias": blobs.plain(outputs)} if layer.integer(5) else {})
 
 
+def inner_product(layer: Layer, blobs: Blobs) -> dict[str, Array]:
+    outputs = layer.integer(0)
+    weight = blobs.flagged(layer.integer(2)).reshape(outputs, -1, 1, 1)
+    return {"weight": weight} | ({"bias": blobs.plain(outputs)} if layer.integer(1) else {})
+
+
 def slopes(layer: Layer, blobs: Blobs) -> dict[str, Array]:
     return {"slope": blobs.plain(layer.integer(0))}
 
@@ -82,6 +88,7 @@ def memory(layer: Layer, blobs: Blobs) -> dict[str, Array]:
 READERS: dict[str, Callable[[Layer, Blobs], dict[str, Array]]] = {
     "Convolution": convolution,
     "Deconvolution": convolution,
+    "InnerProduct": inner_product,
     "PReLU": slopes,
     "MemoryData": memory,
 }

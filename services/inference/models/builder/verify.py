@@ -14,8 +14,9 @@ import numpy.typing as npt
 import openvino as ov
 
 from builder.errors import Refused
+from builder.facts import Drift, Network
 from builder.image_graph import CHANNELS, MAX_CORRECTION, blurring_taps
-from builder.registry import Drift, Network
+from builder.pooling import CONTEXT, FIRST_MEAN
 
 HEIGHT, WIDTH = 72, 80
 TOLERANCE = 5e-5
@@ -67,8 +68,16 @@ def run_graph(
     if also:
         read.add_outputs(also)
     compiled = core.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    result = compiled([tensor], share_inputs=False)
+    tensors = {"IMAGE": tensor} | ({CONTEXT: own_means(network)} if network.pooled else {})
+    result = compiled(tensors, share_inputs=False)
     return {name: result[port].copy() for port in compiled.outputs for name in port.get_names()}
+
+
+def own_means(network: Network) -> Floats:
+    """Return the context of a tile that is the whole picture."""
+    context = np.zeros((1, FIRST_MEAN + sum(network.pooled)), np.float32)
+    context[0, 1:FIRST_MEAN] = -1 - network.padding
+    return context
 
 
 def check_pixels(

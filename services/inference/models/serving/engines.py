@@ -45,23 +45,29 @@ def source_of(model: ServedNetwork, folder: Path) -> Source:
     return Source(half, "half")
 
 
-def profile_of(shapes: Shapes) -> dict[str, str]:
-    side = shapes.largest
+def profile_of(shapes: Shapes, context_length: int = 0) -> dict[str, str]:
+    """Return the shapes that an engine is built for. A network with a context takes even sides only."""
+    side, smallest = shapes.largest, 2 if context_length else 1
+
+    def both(batch: int, side: int) -> str:
+        context = f",CONTEXT:{batch}x{context_length}" if context_length else ""
+        return f"IMAGE:{batch}x3x{side}x{side}{context}"
+
     return {
-        "minShapes": "IMAGE:1x3x1x1",
-        "optShapes": f"IMAGE:{shapes.usual}x3x{side}x{side}",
-        "maxShapes": f"IMAGE:{shapes.batch}x3x{side}x{side}",
+        "minShapes": both(1, smallest),
+        "optShapes": both(shapes.usual, side),
+        "maxShapes": both(shapes.batch, side),
     }
 
 
-def facts_of(source: Source, machine: Machine, shapes: Shapes, level: int) -> Facts:
+def facts_of(source: Source, machine: Machine, shapes: Shapes, level: int, context_length: int = 0) -> Facts:
     """Return everything that an engine depends on. Engines are the same only if all of it is."""
     return {
         "onnx_sha256": caches.sha256_of(source.path),
         "tensorrt": machine.tensorrt,
         **machine.gpu.facts,
         "precision": source.precision,
-        "profile": profile_of(shapes),
+        "profile": profile_of(shapes, context_length),
         "optimization_level": level,
     }
 
@@ -132,7 +138,7 @@ class Builder:
         """
         source = source_of(model, folder)
         while True:
-            facts = facts_of(source, self._machine, shapes, self._level)
+            facts = facts_of(source, self._machine, shapes, self._level, model.context_length)
             found = self._take(model, source, facts, folder / "1" / ENGINE)
             if not found.get("too_large"):
                 return shapes, found
@@ -187,7 +193,14 @@ def models_of(repository: Path) -> list[ServedNetwork]:
     try:
         models: dict[str, Any] = json.loads((repository / "manifest.json").read_text())["models"]
         return [
-            ServedNetwork(name, entry["is_float"], entry["has_uncertainty"], json.dumps(entry["description"]))
+            ServedNetwork(
+                name,
+                entry["is_float"],
+                entry["has_uncertainty"],
+                json.dumps(entry["description"]),
+                tuple(entry.get("pooled", ())),
+                is_lazy=entry.get("is_lazy", False),
+            )
             for name, entry in models.items()
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:

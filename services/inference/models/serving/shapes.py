@@ -39,6 +39,11 @@ SHAPES = {
     "realesrgan_x4plus": Shapes((512,), batch=2, graphs=False),
     "realesrgan_x4plus_float": Shapes((256,), batch=2, graphs=False),
 }
+SHAPES |= {
+    # a side must be even, and memory grows by 10 kB for a pixel
+    f"waifu2x_cunet_{level}_x2": Shapes((256,), graphs=False)
+    for level in ("scale", "n0", "n1", "n2")
+}
 FLOAT_BATCH = 2
 """Smaller, because pictures of 16 bits are rare and take twice the memory."""
 

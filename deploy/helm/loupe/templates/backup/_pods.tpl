@@ -55,12 +55,18 @@ env:
   {{- range $service := include "loupe.backup.databases" $root | fromJsonArray }}
   {{- include "loupe.postgresql.role.env" (list $root $service) | nindent 2 }}
   {{- end }}
+  {{- with $root.Values.backup.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 resources:
   {{- include "loupe.resources" (list $root $root.Values.backup.resources) | nindent 2 }}
 terminationMessagePolicy: FallbackToLogsOnError
 volumeMounts:
   - name: dumps
     mountPath: /dumps
+  {{- with $root.Values.backup.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 
 {{/* The container that reads and writes both stores: `(list $ argument...)`. */}}
@@ -109,12 +115,18 @@ env:
   {{- with include "loupe.authorities.env" $root }}
   {{- trim . | nindent 2 }}
   {{- end }}
+  {{- with $root.Values.backup.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 resources:
   {{- include "loupe.resources" (list $root $root.Values.backup.resources) | nindent 2 }}
 terminationMessagePolicy: FallbackToLogsOnError
 volumeMounts:
   - name: dumps
     mountPath: /dumps
+  {{- with $root.Values.backup.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
   {{- include "loupe.tmp.mount" $root | nindent 2 }}
   {{- with include "loupe.authorities.mount" $root }}
   {{- trim . | nindent 2 }}
@@ -166,5 +178,8 @@ template:
       {{- include "loupe.tmp.volume" "64Mi" | nindent 6 }}
       {{- with include "loupe.authorities.volume" $root }}
       {{- trim . | nindent 6 }}
+      {{- end }}
+      {{- with $backup.extraVolumes }}
+      {{- toYaml . | nindent 6 }}
       {{- end }}
 {{- end }}

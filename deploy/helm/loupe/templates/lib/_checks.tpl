@@ -42,6 +42,7 @@
 {{- /* these fail, in this order, if an external store lacks an address or a Secret */ -}}
 {{- range $name := include "loupe.databases" $ | fromJsonArray }}{{ $_ := include "loupe.postgresql.env" (list $ $name) }}{{ end -}}
 {{- $_ := include "loupe.nats.env" (list . "gateway") -}}
+{{- include "loupe.logins.check" . -}}
 {{- $_ := include "loupe.objects.endpoint" . -}}
 {{- range $name := list "images" "inference" }}{{ $_ := include "loupe.objects.env" (list $ $name) }}{{ end -}}
 {{- range $name := include "loupe.services" $ | fromJsonArray }}{{ $_ := include "loupe.autoscaler" (list $ $name) }}{{ end -}}

@@ -15,6 +15,19 @@
 {{- if not (include "loupe.bundled" (list . "nats")) }}{{ .Values.nats.external.credentials.existingSecret }}{{ end -}}
 {{- end }}
 
+{{/* Refuse logins to an external NATS that a service lacks, or that are never used. */}}
+{{- define "loupe.logins.check" -}}
+{{- range $name := include "loupe.services" . | fromJsonArray -}}
+{{- $certificate := include "loupe.clientTls.secret" (list $ "nats" $name) -}}
+{{- if and $certificate (not $.Values.nats.external.tls) -}}
+{{- fail "nats.external.clientTls needs nats.external.tls=true: without TLS nobody asks for a certificate" -}}
+{{- end -}}
+{{- if not (or $certificate (include "loupe.nats.secret" $) (include "loupe.nats.credentials" $)) -}}
+{{- fail (printf "%s has no login at the external NATS: name its certificate as nats.external.clientTls.existingSecrets.%s, or one for all as nats.external.clientTls.existingSecret" $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The environment variables that name these files, for the NATS of `(list $ component)`. */}}
 {{- define "loupe.logins.env" -}}
 {{- $prefix := index . 1 | upper -}}

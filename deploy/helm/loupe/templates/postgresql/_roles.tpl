@@ -39,6 +39,7 @@
     exec:
       command: [test, -e, /tmp/roles/roles-exist]
     periodSeconds: 1
+    timeoutSeconds: 5
     failureThreshold: 900
   resources:
     {{- include "loupe.resources" (list . .Values.helpers.resources) | nindent 4 }}

@@ -1,0 +1,71 @@
+"""Runs a network whose layers take means over the whole picture, with OpenVINO or ONNX Runtime.
+
+A request names the output that it wants. Only the layers up to that output are computed, because the worker
+first collects the means of one layer after the other.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+class PooledOpenVino:
+    name = "openvino"
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import openvino as ov  # noqa: PLC0415
+
+        self._path, self._core = path, ov.Core()
+        self._options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._requests: dict[str, Any] = {}
+        self.outputs = [port.get_any_name() for port in self._core.read_model(path).outputs]
+
+    def run(self, inputs: dict[str, Array], wanted: list[str]) -> list[Array]:
+        return [self._run(inputs, name) for name in wanted]
+
+    def _run(self, inputs: dict[str, Array], output: str) -> Array:
+        request = self._requests.get(output) or self._requests.setdefault(output, self._compile(output))
+        request.infer(inputs)
+        return request.get_output_tensor(0).data.copy()
+
+    def _compile(self, output: str) -> Any:
+        """Return the part of the network that computes one output."""
+        network = self._core.read_model(self._path)
+        for result in network.get_results():
+            if output not in result.input(0).get_source_output().get_names():
+                network.remove_result(result)
+        return self._core.compile_model(network, "CPU", self._options).create_infer_request()
+
+
+class PooledOnnxRuntime:
+    name = "onnxruntime"
+
+    def __init__(self, path: Path, threads: int) -> None:
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # otherwise it reports our models to its maker
+        import onnxruntime as ort  # noqa: PLC0415
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._only_wanted = ort.RunOptions()
+        self._only_wanted.only_execute_path_to_fetches = True
+        self.outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, inputs: dict[str, Array], wanted: list[str]) -> list[Array]:
+        return self._session.run(wanted, inputs, self._only_wanted)
+
+
+def load(path: Path, runtime: str, threads: int) -> PooledOpenVino | PooledOnnxRuntime:
+    """Load the graph. OpenVINO is used unless ONNX Runtime is named."""
+    return (PooledOnnxRuntime if runtime == "onnxruntime" else PooledOpenVino)(path, threads)
