@@ -44,7 +44,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade test-cluster test-cluster-machine chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-console bench-quality lock version release clean
+COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade test-cluster test-cluster-machine chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-console bench-quality bench-peers lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -193,11 +193,14 @@ bench-fairness: .venv/dev models  ## measure only small images while another use
 bench-absolute: .venv/dev models  ## measure seconds for photos of several sizes on this machine
 	@$(BIN)/python -m tests.bench.absolute
 
+bench-peers: .venv/dev models  ## compare with other upscalers on this machine: make bench-peers [SIZES=256,1024,4096] [PEERS=torch]
+	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench.peers $(if $(SIZES),--sizes $(SIZES)) --peers "$(PEERS)"
+
 bench-console: .venv/dev models  ## measure what the console weighs, how soon it is usable, and a history of 100,000 images
 	@$(BIN)/python -m tests.bench.console
 
 bench-quality: .venv/dev models  ## measure the quality of auto and of each model
-	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench.quality
+	@PYTHONPATH=services/inference/models:services/inference/models/backend $(BIN)/python -m tests.bench.quality
 
 lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@$(UV) lock --upgrade

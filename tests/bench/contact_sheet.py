@@ -32,7 +32,7 @@ Row = tuple[str, list[Image.Image]]
 
 
 async def rows() -> list[Row]:
-    decoder, models = Decoder(), Models()
+    decoder, models = Decoder(), Models("f32")
     found: dict[str, list[Case]] = {}
     for case in cases(FACTOR):
         found.setdefault(case.kind, []).append(case)
@@ -43,7 +43,7 @@ async def rows() -> list[Row]:
 
 
 async def row(case: Case, corner: tuple[int, int], decoder: Decoder, models: Models) -> Row:
-    images, reason = await results_of(case, decoder, models)
+    images, reason = await results_of(case, decoder, models, None)
     box = clipped(corner, case.truth.size)
     crops = [image.convert("RGB").crop(box) for image in (case.truth, *(images[name] for name in METHODS))]
     return f"{case.kind}: auto chose by {reason}", crops

@@ -137,6 +137,7 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
             "reason": or_null(TEXT),
             "message": or_null(TEXT),
             "denoise": or_null(a("integer", minimum=0, maximum=3)),
+            "precision": or_null(TEXT),
         }
     ),
     "progress": a("integer", minimum=0, maximum=100),

@@ -208,6 +208,19 @@ async def test_an_image_says_which_model_was_used_and_why(
     assert found["model"]["message"].endswith(".")
 
 
+@pytest.mark.parametrize(("options", "allowed"), [({}, {"bf16", "f32"}), ({"precision": "exact"}, {"f32"})])
+async def test_an_image_says_in_which_precision_it_was_made(
+    jane: httpx2.AsyncClient, photos: Path, options: dict[str, str], allowed: set[str]
+) -> None:
+    photo = Image.open(photos / "coffee.png").convert("RGB").resize((60, 40))
+
+    found = await wait_for_status(
+        jane, await upload_image(jane, encoded(photo, "PNG"), **options), "completed"
+    )
+
+    assert found["model"]["precision"] in allowed
+
+
 async def test_a_low_quality_jpeg_gets_the_clean_model(jane: httpx2.AsyncClient, photos: Path) -> None:
     photo = Image.open(photos / "coffee.png").convert("RGB").resize((90, 60))
 

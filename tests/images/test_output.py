@@ -68,6 +68,19 @@ def test_the_resolution_may_be_chosen(text: str, dpi: int | None) -> None:
         assert parse_form(options(dpi=text), ALWAYS_SERVED).dpi == dpi
 
 
+@pytest.mark.parametrize(("text", "precision"), [("", "auto"), ("auto", "auto"), ("exact", "exact")])
+def test_the_precision_may_be_chosen(text: str, precision: str) -> None:
+    for options in (pb.UpscaleRequest.Options, pb.CreateBatchRequest.Options):
+        assert parse_form(options(precision=text), ALWAYS_SERVED).precision == precision
+
+
+def test_an_unknown_precision_is_named() -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        parse_form(pb.UpscaleRequest.Options(precision="bf16"), ALWAYS_SERVED)
+
+    assert caught.value.fields == {"precision": ["The precision must be one of: auto, exact."]}
+
+
 @pytest.mark.parametrize("model", ["", "auto", "clean", "art"])
 @pytest.mark.parametrize(("text", "level"), [("", None), ("0", 0), (" 3 ", 3)])
 def test_the_level_of_denoising_may_be_chosen(model: str, text: str, level: int | None) -> None:

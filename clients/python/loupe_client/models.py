@@ -637,6 +637,10 @@ class Model(Answer):
     """Why `auto` chose this model, for a person; null if it did not choose."""
     denoise: int | None = None
     """The level of denoising that was used, 0 to 3; null from models without levels."""
+    precision: str | None = None
+    """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known,
+    and if no network was needed.
+    """
 
 
 class NewSecondFactor(Answer):

@@ -27,6 +27,8 @@ class Options(TypedDict, total=False):
     """`auto` (default), or another of `Loupe.models()`."""
     denoise: int | None
     """How much noise and traces of compression `clean` and `art` take away, 0 to 3."""
+    precision: str | None
+    """`auto` (default), or `exact` for single precision."""
     metadata: str | None
     """`keep` keeps EXIF data in the result; by default (`strip`) it is removed."""
     dpi: int | None
@@ -55,6 +57,7 @@ NAMES = {
     "quality": "quality",
     "model": "model",
     "denoise": "denoise",
+    "precision": "precision",
     "metadata": "metadata",
     "dpi": "dpi",
     "expires_in": "expires_in",

@@ -753,6 +753,11 @@ export interface Model {
   message: string | null;
   /** The level of denoising that was used, 0 to 3; null from models without levels. */
   denoise: number | null;
+  /**
+   * The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known,
+   * and if no network was needed.
+   */
+  precision: string | null;
 }
 
 /** The secret of a second factor that is not switched on yet. */

@@ -19,6 +19,8 @@ export interface Options {
   model?: string;
   /** How much noise and traces of compression `clean` and `art` take away, 0 to 3. */
   denoise?: number;
+  /** `exact` makes networks compute in single precision; `auto` by default. */
+  precision?: "auto" | "exact" | (string & {});
   /** `keep` keeps EXIF data in the result; by default (`strip`) it is removed. */
   metadata?: "strip" | "keep" | (string & {});
   /** The resolution of the result for print, in pixels an inch. */
@@ -69,6 +71,7 @@ const NAMES: Record<keyof Options, string> = {
   quality: "quality",
   model: "model",
   denoise: "denoise",
+  precision: "precision",
   metadata: "metadata",
   dpi: "dpi",
   expiresIn: "expires_in",

@@ -78,6 +78,14 @@ export function OptionsForm() {
             />
             <span>{t.metadata}</span>
           </label>
+          <label class="tick">
+            <input
+              type="checkbox"
+              checked={chosen.isExact}
+              onChange={(event) => change({ isExact: event.currentTarget.checked })}
+            />
+            <span>{t.precision}</span>
+          </label>
         </div>
       </details>
     </div>

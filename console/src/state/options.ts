@@ -11,6 +11,7 @@ export interface Options {
   format: string;
   quality: string;
   keepsMetadata: boolean;
+  isExact: boolean;
 }
 
 const KEY = "loupe.options";
@@ -24,6 +25,7 @@ export const DEFAULTS: Options = {
   format: "",
   quality: "",
   keepsMetadata: false,
+  isExact: false,
 };
 
 /** The models that take a level of denoising. */
@@ -58,6 +60,7 @@ export function toFields(chosen: Options): Record<string, string> {
     output_format: chosen.format,
     quality: chosen.quality,
     metadata: chosen.keepsMetadata ? "keep" : "",
+    precision: chosen.isExact ? "exact" : "",
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ""));
 }

@@ -85,6 +85,7 @@ export const de: Texts = {
     more: "Mehr Möglichkeiten",
     quality: "Qualität, 1 bis 100",
     metadata: "Kameradaten behalten (EXIF)",
+    precision: "Genau rechnen (langsamer)",
     denoise: "Rauschen entfernen",
     denoiseByPicture: "Wie es das Bild braucht",
     denoiseLevels: ["Gar nicht", "Wenig", "Mehr", "Am meisten"],

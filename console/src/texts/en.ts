@@ -84,6 +84,7 @@ export const en = {
     more: "More options",
     quality: "Quality, 1 to 100",
     metadata: "Keep camera data (EXIF)",
+    precision: "Compute exactly (slower)",
     denoise: "Take away noise",
     denoiseByPicture: "As the picture needs",
     denoiseLevels: ["Not at all", "A little", "More", "Most"],

@@ -134,6 +134,7 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         quality=image.quality or 0,
         keeps_metadata=image.keeps_metadata,
         model=image.model_asked,
+        precision=image.precision,
         largest_input_pixels=max(settings.largest_input_pixels, input_pixels),
         largest_output_pixels=max(
             settings.largest_output_pixels, settings.largest_animation_pixels, output_pixels
@@ -195,6 +196,7 @@ def _model(image: Image) -> pb.Model:
         reason=image.model_reason or "",
         message=image.model_message or "",
         denoise=image.denoise_used,
+        precision=image.precision_used or "",
     )
 
 

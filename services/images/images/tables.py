@@ -138,6 +138,10 @@ class Image(Base, table=True):
     model_used: str | None = Field(default=None, sa_type=sa.String)
     model_reason: str | None = Field(default=None, sa_type=sa.String)
     model_message: str | None = Field(default=None, sa_type=sa.String)
+    precision: str = Field(default="auto", sa_type=sa.String, sa_column_kwargs={"server_default": "auto"})
+    """The requested one: `auto`, or `exact` for single precision."""
+    precision_used: str | None = Field(default=None, sa_type=sa.String)
+    """The lowest one that a network computed in. None if no network did."""
     pictures: int | None = None
     """Pages of a TIFF, or frames of an animated PNG, that the result has. None if it has only the first."""
     warnings: list[dict[str, str]] | None = Field(default=None, sa_type=JSONB(none_as_null=True))  # pyright: ignore[reportArgumentType, reportCallIssue]

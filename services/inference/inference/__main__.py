@@ -70,6 +70,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             decoder=decoder,
             publish=events.Results(js).publish,
             tiling=tiling,
+            precision=settings.precision,
             heartbeat_seconds=settings.heartbeat_seconds,
             large_places=LargePlaces(parallel, queues.preference),
             preview_rules=settings.preview_rules,
@@ -121,6 +122,7 @@ async def open_triton(triton: Triton, availability: Availability, settings: Sett
     in_flight = settings.tiles_in_flight or capacity.choose_tiles_in_flight(machine, triton_capacity)
     tile = settings.tile or capacity.choose_tile_side(triton_capacity)
     triton.limit_in_flight(in_flight)
+    triton.is_gpu = triton_capacity.is_gpu
     LOG.info(
         "the worker adapts to this machine and to Triton",
         cores=machine.cores,

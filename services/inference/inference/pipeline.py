@@ -16,7 +16,6 @@ first picture also make its preview. Work on pixels happens in threads, never on
 """
 
 import asyncio
-import functools
 import math
 from asyncio import to_thread
 from collections.abc import Sequence
@@ -43,6 +42,7 @@ from inference.tiling.inference_count import InferenceCount
 from inference.tiling.progress import Progress, of_frame
 from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tiling
 from inference.triton.client import Triton
+from inference.triton.precision import EXACT, infer_for, lowest
 from inference.triton.tile_turns import Turn
 from inference.upscaling import upscale
 from loupe.contract import LONGEST_OUTPUT_SIDE
@@ -109,6 +109,8 @@ class Upscaled(NamedTuple):
     megapixels: float
     """The pixels that networks wrote for it, with overlaps and the fallback's part."""
     previews: Files
+    precision: str = ""
+    """The lowest precision that a network computed in. Empty if no network did, or if Triton does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class Pipeline:
     availability: "Availability"
     tiling: Tiling
     preview_rules: PreviewRules
+    precision: str = "auto"
+    """`exact` demands single precision for all images, and `auto` only for those whose orders do."""
 
     async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> Upscaled:
         """Return the result's file, the model that made it, and the number of its pages or frames.
@@ -146,8 +150,7 @@ class Pipeline:
         first, count = (picture, 1) if isinstance(picture, Picture) else (picture.first, picture.count)
         infer = InferenceCount(self._infer_in_turn(order, count * math.prod(first.size)))
         previews = JobPreviews(self.preview_rules, spec.file_format, is_on=bool(order.previews_path))
-        # with encoding, because rows are written as they are ready
-        with timed("infer"):
+        with timed("infer"):  # and encode, because rows are written as they are ready
             try:
                 async with previews.beside(first) as watch:
                     data = await render(picture, spec, infer, progress, watch)
@@ -156,12 +159,13 @@ class Pipeline:
                 await self.triton.send_canaries([error.model])
                 raise
         count_pixels(picture, spec.file_format, spec.size)
-        return Upscaled(data, choice, count, infer.megapixels, previews.files)
+        return Upscaled(data, choice, count, infer.megapixels, previews.files, lowest(infer.precisions))
 
     def _infer_in_turn(self, order: images_pb2.WorkOrder, pixels: int) -> Infer:
         """Return an `Infer` whose tiles take the turns of the image's user. `pixels` are the original's."""
-        key = order.fairness_key or f"image {order.image_id}"  # the previous release sends no key
-        return functools.partial(self.triton.infer, turn=Turn(key, pixels))
+        # the previous release sends no key
+        turn = Turn(order.fairness_key or f"image {order.image_id}", pixels)
+        return infer_for(self.triton, turn, is_exact=EXACT in (order.precision, self.precision))
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):

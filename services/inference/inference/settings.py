@@ -1,7 +1,7 @@
 """The worker's settings, from its environment."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -53,6 +53,10 @@ class Settings(ServiceSettings):
     fixed_tiles: bool = False
     """Cut squares of three sizes, so that Triton can put tiles of several images into one batch. This adds
     about a fifth more pixels. A GPU is faster in spite of that, a CPU is not.
+    """
+    precision: Literal["auto", "exact"] = "auto"
+    """`exact`: networks compute everything in single precision, which takes about twice as long on a GPU and
+    on a processor with bfloat16. `auto`: only what clients request so, and pictures of 16 bits.
     """
     shared_memory: bool = False
     """Send tiles through /dev/shm. Triton must run on the same machine (in the same pod) as the same user."""

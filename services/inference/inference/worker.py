@@ -80,6 +80,8 @@ class Worker:
     heartbeat_seconds: float
     cancellations: Cancellations = field(default_factory=Cancellations)
     throughput: Throughput = field(default_factory=Throughput)
+    precision: str = "auto"
+    """See `Pipeline`."""
     large_places: LargePlaces | None = None
     """None does not limit large images."""
     preview_rules: PreviewRules = field(default_factory=PreviewRules)
@@ -159,6 +161,7 @@ class Worker:
                     pictures=upscaled.pictures,
                     model=upscaled.choice.model.name,
                     reason=upscaled.choice.reason,
+                    precision=upscaled.precision,
                     previews=previews,
                 )
         await self.publish(finished)
@@ -173,7 +176,13 @@ class Worker:
     @property
     def _pipeline(self) -> Pipeline:
         return Pipeline(
-            self.blobs, self.decoder, self.triton, self.availability, self.tiling, self.preview_rules
+            self.blobs,
+            self.decoder,
+            self.triton,
+            self.availability,
+            self.tiling,
+            self.preview_rules,
+            self.precision,
         )
 
     @contextlib.asynccontextmanager
@@ -219,5 +228,6 @@ def _output(upscaled: Upscaled, previews: Sequence[str], seconds: float) -> pb.O
         model_message=choice.message,
         denoise=choice.denoise,
         pictures=upscaled.pictures,
+        precision=upscaled.precision,
         previews=previews,
     )

@@ -35,6 +35,7 @@ class Model(BaseModel):
     reason: str | None
     message: str | None
     denoise: int | None
+    precision: str | None
 
 
 class Previews(BaseModel):
@@ -74,6 +75,7 @@ def to_model(model: pb.Model) -> Model:
         reason=model.reason or None,
         message=model.message or None,
         denoise=model.denoise if model.HasField("denoise") else None,
+        precision=model.precision or None,
     )
 
 

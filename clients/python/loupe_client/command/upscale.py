@@ -65,6 +65,9 @@ def upscale(
     model: Annotated[
         str | None, typer.Option(help="A model that `loupe models` lists; by default auto.")
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="exact for single precision; by default auto.")
+    ] = None,
     denoise: Annotated[
         int | None, typer.Option(min=0, max=3, help="How much noise clean and art take away.")
     ] = None,
@@ -111,13 +114,8 @@ def upscale(
     holiday@4x. What is done already is skipped, so that the same command goes on after an interruption.
     """
     options = {"scale": scale, "model": model, "format": output_format, "quality": quality, "fit": fit}
-    options |= {
-        "denoise": denoise,
-        "metadata": metadata,
-        "dpi": dpi,
-        "expires_in": expires_in,
-        **exact_size(size),
-    }
+    options |= {"denoise": denoise, "precision": precision, "metadata": metadata, "dpi": dpi}
+    options |= {"expires_in": expires_in, **exact_size(size)}
     given = {name: value for name, value in options.items() if value is not None}
     job = resumed(output) if resume else Job(sources or [], given, output, recursive)
     if not job.sources:

@@ -441,6 +441,7 @@ class Model(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     DENOISE_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
     asked: _builtins.str
     """A model name, or `auto` if the worker chooses."""
     used: _builtins.str
@@ -451,6 +452,8 @@ class Model(_message.Message):
     """The same reason as a text for people."""
     denoise: _builtins.int
     """The level of denoising that was used. Absent from models without levels."""
+    precision: _builtins.str
+    """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Empty if no network did."""
     def __init__(
         self,
         *,
@@ -459,10 +462,11 @@ class Model(_message.Message):
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
         denoise: _builtins.int | None = ...,
+        precision: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "denoise", b"denoise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "asked", b"asked", "denoise", b"denoise", "message", b"message", "reason", b"reason", "used", b"used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "asked", b"asked", "denoise", b"denoise", "message", b"message", "precision", b"precision", "reason", b"reason", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
     _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
@@ -643,6 +647,7 @@ class UpscaleRequest(_message.Message):
         DENOISE_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
+        PRECISION_FIELD_NUMBER: _builtins.int
         scale_factor: _builtins.str
         target_width: _builtins.str
         target_height: _builtins.str
@@ -659,6 +664,8 @@ class UpscaleRequest(_message.Message):
         webhook_url: _builtins.str
         """Where the end of the image goes. The gateway has had it checked, and reports what is wrong with it."""
         webhook_url_problem: _builtins.str
+        precision: _builtins.str
+        """`auto`, or `exact` for single precision."""
         @_builtins.property
         def near_misses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
             """Unknown fields that look like a misspelt option, and the option. They are refused if no size option has a text."""
@@ -680,10 +687,11 @@ class UpscaleRequest(_message.Message):
             denoise: _builtins.str | None = ...,
             webhook_url: _builtins.str | None = ...,
             webhook_url_problem: _builtins.str = ...,
+            precision: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
         _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
@@ -699,6 +707,8 @@ class UpscaleRequest(_message.Message):
         _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
         _WhichOneofReturnType__output_format: _TypeAlias = _typing.Literal["output_format"]  # noqa: Y015
         _WhichOneofArgType__output_format: _TypeAlias = _typing.Literal["_output_format", b"_output_format"]  # noqa: Y015
+        _WhichOneofReturnType__precision: _TypeAlias = _typing.Literal["precision"]  # noqa: Y015
+        _WhichOneofArgType__precision: _TypeAlias = _typing.Literal["_precision", b"_precision"]  # noqa: Y015
         _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
         _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
         _WhichOneofReturnType__scale_factor: _TypeAlias = _typing.Literal["scale_factor"]  # noqa: Y015
@@ -723,6 +733,8 @@ class UpscaleRequest(_message.Message):
         def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__output_format) -> _WhichOneofReturnType__output_format | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__precision) -> _WhichOneofReturnType__precision | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
         @_typing.overload
@@ -1485,6 +1497,7 @@ class CreateBatchRequest(_message.Message):
         DENOISE_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
+        PRECISION_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         scale_factor: _builtins.str
         target_width: _builtins.str
@@ -1502,6 +1515,7 @@ class CreateBatchRequest(_message.Message):
         webhook_url: _builtins.str
         """As in `UpscaleRequest.Options`, for the end of the batch."""
         webhook_url_problem: _builtins.str
+        precision: _builtins.str
         @_builtins.property
         def near_misses(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
             """Unknown fields that look like a misspelt option, and the option. They are refused if no size option has a text."""
@@ -1525,10 +1539,11 @@ class CreateBatchRequest(_message.Message):
             denoise: _builtins.str | None = ...,
             webhook_url: _builtins.str | None = ...,
             webhook_url_problem: _builtins.str = ...,
+            precision: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
         _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
@@ -1546,6 +1561,8 @@ class CreateBatchRequest(_message.Message):
         _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
         _WhichOneofReturnType__output_format: _TypeAlias = _typing.Literal["output_format"]  # noqa: Y015
         _WhichOneofArgType__output_format: _TypeAlias = _typing.Literal["_output_format", b"_output_format"]  # noqa: Y015
+        _WhichOneofReturnType__precision: _TypeAlias = _typing.Literal["precision"]  # noqa: Y015
+        _WhichOneofArgType__precision: _TypeAlias = _typing.Literal["_precision", b"_precision"]  # noqa: Y015
         _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
         _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
         _WhichOneofReturnType__scale_factor: _TypeAlias = _typing.Literal["scale_factor"]  # noqa: Y015
@@ -1572,6 +1589,8 @@ class CreateBatchRequest(_message.Message):
         def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__output_format) -> _WhichOneofReturnType__output_format | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__precision) -> _WhichOneofReturnType__precision | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
         @_typing.overload
@@ -2399,6 +2418,7 @@ class WorkOrder(_message.Message):
     FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
     PICTURES_FIELD_NUMBER: _builtins.int
     DENOISE_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
     PREVIEWS_PATH_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
     fence: _builtins.int
@@ -2444,6 +2464,8 @@ class WorkOrder(_message.Message):
     """Pages of a TIFF, or frames of an animated PNG, that the result has. Zero for the first only."""
     denoise: _builtins.int
     """The requested level of denoising. Absent: the worker chooses."""
+    precision: _builtins.str
+    """`auto`, or `exact` for single precision. Empty means `auto`."""
     previews_path: _builtins.str
     """What the keys of the previews begin with. Empty: the worker makes none, as `images` would never delete them."""
     @_builtins.property
@@ -2473,11 +2495,12 @@ class WorkOrder(_message.Message):
         fairness_key: _builtins.str = ...,
         pictures: _builtins.int = ...,
         denoise: _builtins.int | None = ...,
+        precision: _builtins.str = ...,
         previews_path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "previews_path", b"previews_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "precision", b"precision", "previews_path", b"previews_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
     _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015

@@ -67,6 +67,7 @@ class Output(_message.Message):
     MODEL_REASON_FIELD_NUMBER: _builtins.int
     MODEL_MESSAGE_FIELD_NUMBER: _builtins.int
     PICTURES_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
     PREVIEWS_FIELD_NUMBER: _builtins.int
     DENOISE_FIELD_NUMBER: _builtins.int
     bytes: _builtins.int
@@ -78,6 +79,8 @@ class Output(_message.Message):
     model_message: _builtins.str
     pictures: _builtins.int
     """How many of `WorkOrder.pictures` the worker could read. Zero from workers of the previous release, which read one."""
+    precision: _builtins.str
+    """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Empty if no network did."""
     denoise: _builtins.int
     """The level of denoising that was used. Absent from models without levels, and from workers of the release before."""
     @_builtins.property
@@ -93,12 +96,13 @@ class Output(_message.Message):
         model_reason: _builtins.str = ...,
         model_message: _builtins.str = ...,
         pictures: _builtins.int = ...,
+        precision: _builtins.str = ...,
         previews: _abc.Iterable[_builtins.str] | None = ...,
         denoise: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "denoise", b"denoise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "bytes", b"bytes", "denoise", b"denoise", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "previews", b"previews", "seconds", b"seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "bytes", b"bytes", "denoise", b"denoise", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "precision", b"precision", "previews", b"previews", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
     _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015

@@ -152,6 +152,11 @@ FIELDS: Json = {
     "Model.denoise": a_field(
         "The level of denoising that was used, 0 to 3; null from models without levels.", None
     ),
+    "Model.precision": a_field(
+        "The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known, "
+        "and if no network was needed.",
+        "bf16",
+    ),
     "Download.download_url": _address("The link. It needs no token.", examples.DOWNLOAD["download_url"]),
     "filename": a_field("The name that the link gives to the file.", "photo.jpg"),
     "Download.expires_at": _instant("Until when the link works.", examples.DOWNLOAD["expires_at"]),

@@ -80,6 +80,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
             "reason": "clean_photo",
             "message": "A photo without visible wear: the model nearest to the original.",
             "denoise": None,
+            "precision": "bf16",
         },
         "progress": 100,
         "queue_position": None,
@@ -113,7 +114,8 @@ def retried(image: dict[str, Any]) -> dict[str, Any]:
         "upscaled_path", "upscaled_size", "upscaled_size_human", "upscaled_dimensions", "processing_time",
         "upscaled_dimensions_formatted", "download_url", "queue_time", "download_expires_at", "previews",
     )  # fmt: skip
-    no_model = {"asked": "auto", "used": None, "reason": None, "message": None, "denoise": None}
+    no_model = {"asked": "auto", "used": None, "reason": None, "message": None}
+    no_model |= {"denoise": None, "precision": None}
     return {
         **image,
         **dict.fromkeys(result),

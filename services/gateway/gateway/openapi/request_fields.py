@@ -146,6 +146,11 @@ FIELDS: Json = {
         "refuse it.",
         1,
     ),
+    "precision": a_field(
+        "How exactly networks compute. `auto` takes bfloat16 or half precision where that is faster and the "
+        "result looks the same, `exact` single precision. Pictures of 16 bits always get single precision.",
+        "auto",
+    ),
     "dpi": a_field(
         "Resolution of the result in pixels an inch, for print. The default is that of the original, if any.",
         300,

@@ -52,6 +52,7 @@ class EstimateRequest(BaseModel):
     quality: bodies.Text | None = None
     metadata: bodies.Text | None = None
     model: bodies.Text | None = None
+    precision: bodies.Text | None = None
     denoise: bodies.Text | None = None
     dpi: bodies.Text | None = None
     expires_in: bodies.Text | None = None

@@ -47,6 +47,12 @@ MODEL_NAME = a_choice(
     + "\n".join(f"- `{model.name}`: {model.description}" for model in KNOWN_MODELS),
     (model.name for model in KNOWN_MODELS),
 )
+PRECISION = a_choice(
+    "Precision",
+    "How exactly networks compute: `auto` takes bfloat16 or half precision where that is faster, "
+    "`exact` always single precision.",
+    ("auto", "exact"),
+)
 SIDE_SCHEMA: Json = {"type": "integer", "minimum": 1, "maximum": LONGEST_OUTPUT_SIDE}
 OPTIONS: Json = {
     "scale_factor": SCALE_FACTOR | {"default": SCALE_FACTORS[0]},
@@ -58,6 +64,7 @@ OPTIONS: Json = {
     "metadata": METADATA | {"default": "strip"},
     "model": MODEL_NAME | {"default": "auto"},
     "denoise": {"type": "integer", "minimum": 0, "maximum": 3},
+    "precision": PRECISION | {"default": "auto"},
     "dpi": {"type": "integer", "minimum": 1, "maximum": 65_535},
     "webhook_url": {"type": "string", "format": "uri", "maxLength": 2048},
     "expires_in": {"type": "integer", "minimum": 60, "maximum": 315_360_000},

@@ -106,7 +106,8 @@ def _make_pending(image: Image, place: Place) -> None:
     image.attempts_from, image.excused = image.attempt, 0
     image.dispatched_at = image.started_at = image.heartbeat_at = None
     image.upscaled_bytes = image.processing_seconds = image.previews = None
-    image.model_used = image.model_reason = image.model_message = image.denoise_used = None
+    image.model_used = image.model_reason = image.model_message = None
+    image.precision_used = image.denoise_used = None
     image.expires_at = None
     image.retried_at = image.updated_at = now()
 

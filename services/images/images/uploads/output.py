@@ -31,6 +31,11 @@ class Fit(StrEnum):
     CONTAIN = "contain"
 
 
+class Precision(StrEnum):
+    AUTO = "auto"
+    EXACT = "exact"
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """The checked options of one result."""
@@ -44,6 +49,7 @@ class Output:
     model: str = AUTO
     denoise: int | None = None
     """The level of denoising. None lets the worker choose."""
+    precision: Precision = Precision.AUTO
     dpi: int | None = None
     """Pixels an inch. None keeps the original's."""
     expires_in: int | None = None
@@ -96,6 +102,7 @@ class Output:
         row.quality = self.quality
         row.keeps_metadata = self.keeps_metadata
         row.model_asked = self.model
+        row.precision = self.precision
         row.dpi = self.dpi
         row.denoise_asked = self.denoise
         row.expires_in = self.expires_in
@@ -128,6 +135,8 @@ def parse(form: Form, models: Collection[str]) -> Output:
         fields["metadata"] = [errors.choice_text("metadata", METADATA)]
     if model and model not in models:
         fields["model"] = [errors.choice_text("model", models)]
+    if form.precision and form.precision not in [*Precision]:
+        fields["precision"] = [errors.choice_text("precision", [*Precision])]
     numbers = (
         ("quality", quality, QUALITIES),
         ("dpi", form.dpi, RESOLUTIONS),
@@ -147,6 +156,7 @@ def parse(form: Form, models: Collection[str]) -> Output:
         fit=Fit(fit or Fit.STRETCH),
         keeps_metadata=METADATA[metadata or "strip"],
         model=model or AUTO,
+        precision=Precision(form.precision or Precision.AUTO),
         dpi=int(form.dpi) if form.dpi else None,
         denoise=int(form.denoise) if form.denoise else None,
         expires_in=int(form.expires_in) if form.expires_in else None,

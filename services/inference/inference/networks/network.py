@@ -23,6 +23,8 @@ class Answer(NamedTuple):
     """1 x 1 x height x width, uint8: above 0 where the network failed. None from networks that have no such
     map.
     """
+    precision: str = ""
+    """The precision in which the network computed: `f32`, `f16` or `bf16`. Empty if Triton does not say."""
 
 
 Infer = Callable[..., Awaitable[Answer]]

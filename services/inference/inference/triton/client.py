@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from prometheus_client import Counter, Gauge, Histogram
-from tritonclient.grpc import InferenceServerClientPlugin
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -33,7 +32,7 @@ from inference.triton.errors import (
 )
 from inference.triton.model_reload import PROBE_SECONDS, ModelReloader
 from inference.triton.tile_turns import TileTurns, Turn
-from inference.triton.transport import UPSCALED, Request, Transport
+from inference.triton.transport import UPSCALED, Request, Secret, Transport
 
 LOG = log.get(__name__)
 KIND_GPU = 1
@@ -49,16 +48,6 @@ tiles = Counter("loupe_tiles_total", "Tiles that a model has enlarged", ["model"
 tiles_waiting = Gauge("loupe_tiles_waiting", "Tiles that wait for their turn at Triton")
 tiles_in_flight = Gauge("loupe_tiles_in_flight", "Tiles at Triton")
 models_up = Gauge("loupe_triton_model_up", "Whether the model answered its last tile", ["model"])
-
-
-class Secret(InferenceServerClientPlugin):
-    """Adds the secret to each request, in the header that Triton expects."""
-
-    def __init__(self, secret: str) -> None:
-        self._headers = {"triton-grpc-protocol-loupe-secret": secret}
-
-    def __call__(self, request: Any) -> None:
-        request.headers = (request.headers or {}) | self._headers
 
 
 class Triton:
@@ -81,6 +70,8 @@ class Triton:
         self._retry_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._has_answered = set[str]()
         self._answered_at: dict[str, float] = {}
+        self.is_gpu = False
+        """Whether engines on a GPU run the models."""
         self._contexts: dict[str, Tensor] = {}
         """A second input for the test tile of each model that takes one."""
         self._failing = set[str]()
@@ -173,8 +164,11 @@ class Triton:
         output: str = UPSCALED,
         *,
         turn: Turn | None = None,
+        is_exact: bool = False,
     ) -> Answer:
         """Return all outputs of the model for a tile of N x 3 x height x width, uint8 or float32.
+
+        `is_exact` demands single precision, which an engine has or has not.
 
         A model with a second input takes that as `context`. It returns one `output`, in the place of the
         enlarged tile. Without a `turn` it waits for none; see `TileTurns`. A model that died is loaded
@@ -184,7 +178,7 @@ class Triton:
         async with contextlib.AsyncExitStack() as slot:
             with tiles_waiting.track_inprogress():
                 await slot.enter_async_context(self._turns.take(turn or Turn(), pixels))
-            return await self._infer_with_retries(Request(model, tile, context, output))
+            return await self._infer_with_retries(Request(model, tile, context, output, is_exact))
 
     async def send_canaries(self, models: Iterable[str], unless_within: float = 0.0) -> None:
         """Send a test tile to each model that has not answered within that many seconds.
@@ -279,6 +273,8 @@ class Triton:
             tile_seconds.labels(model, outcome).observe(time.perf_counter() - started)
         tiles.labels(model).inc()
         self._mark(model, is_healthy=True)
+        if self.is_gpu and not answer.precision:
+            return answer._replace(precision="f16" if request.tile.dtype == np.uint8 else "f32")
         return answer
 
     async def _probe(self, model: str) -> None:

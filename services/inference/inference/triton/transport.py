@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 from opentelemetry.trace import SpanKind
-from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
+from tritonclient.grpc import InferenceServerClientPlugin, InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, triton_to_np_dtype
 
@@ -21,8 +21,10 @@ from inference.triton.errors import TritonFailed
 from inference.triton.shared_memory import NoSharedMemory, Region, SharedMemory
 
 LOG = log.get(__name__)
-INPUT, CONTEXT, UPSCALED, UNCERTAINTY = "IMAGE", "CONTEXT", "UPSCALED", "DOUBT"
-"""The names of the tensors in each model's configuration."""
+INPUT, CONTEXT, UPSCALED, UNCERTAINTY, PRECISION = "IMAGE", "CONTEXT", "UPSCALED", "DOUBT", "PRECISION"
+"""The names of the tensors in each model's configuration. Only models on a CPU have the last one."""
+EXACT = {"precision": "exact"}
+"""The parameter of a request that must be computed in single precision. Only models on a CPU know it."""
 ALIGNMENT = 64
 SPAN_ATTRIBUTES = {"rpc.system.name": "grpc", "rpc.method": "inference.GRPCInferenceService/ModelInfer"}
 UNKNOWN_REGION = re.compile(r"unable to find shared memory region", re.IGNORECASE)
@@ -37,6 +39,8 @@ class Request(NamedTuple):
     context: Tensor | None = None
     """The second input of a model that takes one. Such a model returns `output` only."""
     output: str = UPSCALED
+    is_exact: bool = False
+    """Whether it must be computed in single precision."""
 
 
 class OutputShape(NamedTuple):
@@ -56,6 +60,16 @@ class OutputSlot(NamedTuple):
     size: int
 
 
+class Secret(InferenceServerClientPlugin):
+    """Adds the secret to each request, in the header that Triton expects."""
+
+    def __init__(self, secret: str) -> None:
+        self._headers = {"triton-grpc-protocol-loupe-secret": secret}
+
+    def __call__(self, request: Any) -> None:
+        request.headers = (request.headers or {}) | self._headers
+
+
 class Transport:
     def __init__(self, client: InferenceServerClient, seconds: float, *, shares_memory: bool) -> None:
         """`seconds` limits each request."""
@@ -64,6 +78,8 @@ class Transport:
         self._shared_memory = SharedMemory(client)
         self._shares_memory = shares_memory
         self._outputs: dict[str, list[OutputShape]] = {}
+        self._telling = set[str]()
+        """The models that say in which precision they computed."""
 
     async def open(self) -> None:
         if self._shares_memory:
@@ -74,14 +90,14 @@ class Transport:
 
     async def send(self, request: Request) -> Answer:
         """Return the model's answer. Raises the client's `InferenceServerException`, or `TritonFailed`."""
-        model, tile = request.model, request.tile
+        model, tile, is_exact = request.model, request.tile, request.is_exact
         if request.context is not None:
             return await self._send_with_context(request, request.context)
         outputs = self._outputs.get(model)
         if not self._shares_memory or outputs is None:
-            return await self._send_through_socket(model, tile)
+            return await self._send_through_socket(model, tile, is_exact=is_exact)
         try:
-            return await self._send_through_memory(model, tile, outputs)
+            return await self._send_through_memory(model, tile, outputs, is_exact=is_exact)
         except NoSharedMemory as error:
             if self._shares_memory:
                 LOG.warning("shared memory cannot be used; tiles go through the socket", error=str(error))
@@ -93,12 +109,12 @@ class Transport:
                 self._outputs.pop(model, None)
             else:
                 raise
-        return await self._send_through_socket(model, tile)
+        return await self._send_through_socket(model, tile, is_exact=is_exact)
 
-    async def _send_through_socket(self, model: str, tile: Tensor) -> Answer:
+    async def _send_through_socket(self, model: str, tile: Tensor, *, is_exact: bool) -> Answer:
         request = infer_input(tile)
         request.set_data_from_numpy(tile)
-        result = await self._request(model, [request], None)
+        result = await self._request(model, [request], None, is_exact=is_exact)
         upscaled = result.as_numpy(UPSCALED)
         if upscaled is None:
             raise TritonFailed(f"{model} answered without {UPSCALED}")
@@ -108,7 +124,10 @@ class Transport:
         }
         if outputs := learn_outputs(tile, found):
             self._outputs[model] = outputs
-        return Answer(cast("Tensor", upscaled), found[UNCERTAINTY])
+        precision = precision_of(result)
+        if precision:
+            self._telling.add(model)
+        return Answer(cast("Tensor", upscaled), found[UNCERTAINTY], precision)
 
     async def _send_with_context(self, request: Request, context: Tensor) -> Answer:
         """Send a tile with its context through the socket. The network takes far longer than the transfer."""
@@ -122,19 +141,28 @@ class Transport:
             raise TritonFailed(f"{request.model} answered without {request.output}")
         return Answer(cast("Tensor", found))
 
-    async def _send_through_memory(self, model: str, tile: Tensor, outputs: list[OutputShape]) -> Answer:
+    async def _send_through_memory(
+        self, model: str, tile: Tensor, outputs: list[OutputShape], *, is_exact: bool
+    ) -> Answer:
         slots, size = allocate_outputs(tile, outputs)
         async with self._shared_memory.borrow(size, self._seconds) as region:
             await to_thread(region.put, tile)
             request = infer_input(tile)
             request.set_shared_memory(region.name, tile.nbytes)
             requested = [requested_output(slot, region) for slot in slots]
-            result = await self._request(model, [request], requested)
+            if model in self._telling:
+                requested.append(InferRequestedOutput(PRECISION))
+            result = await self._request(model, [request], requested, is_exact=is_exact)
             found = {slot.name: await copy_output(result, slot, region) for slot in slots}
-        return Answer(found[UPSCALED], found.get(UNCERTAINTY))
+        return Answer(found[UPSCALED], found.get(UNCERTAINTY), precision_of(result))
 
     async def _request(
-        self, model: str, inputs: list[InferInput], outputs: list[InferRequestedOutput] | None
+        self,
+        model: str,
+        inputs: list[InferInput],
+        outputs: list[InferRequestedOutput] | None,
+        *,
+        is_exact: bool = False,
     ) -> InferResult:
         with trace.span(f"infer {model}", SpanKind.CLIENT, SPAN_ATTRIBUTES):
             result = await self._client.infer(
@@ -143,6 +171,7 @@ class Transport:
                 outputs=outputs,
                 client_timeout=self._seconds,
                 headers=dict(trace.outgoing_headers()),
+                parameters=EXACT if is_exact else None,
             )
         if result is None:
             raise TritonFailed(f"{model} did not answer")
@@ -157,6 +186,12 @@ def requested_output(slot: OutputSlot, region: Region) -> InferRequestedOutput:
     output = InferRequestedOutput(slot.name)
     output.set_shared_memory(region.name, slot.size, slot.offset)
     return output
+
+
+def precision_of(result: InferResult) -> str:
+    """Return the precision that the model computed in, or an empty string if it does not say."""
+    names = result.as_numpy(PRECISION)
+    return "" if names is None else bytes(cast("Any", names).flat[0]).decode()
 
 
 def learn_outputs(tile: Tensor, found: dict[str, Tensor | None]) -> list[OutputShape] | None:

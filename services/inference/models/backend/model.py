@@ -10,40 +10,24 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pooled
-import runtimes
+import numpy as np
 import triton_python_backend_utils as pb_utils
 
+import network
+import pooled
+from runtimes import SINGLE
+
+PRECISION = "PRECISION"
+"""The output that says in which precision the network computed."""
 Request = Any
 Response = Any
 
 
-def parameters_of(config: dict[str, Any]) -> dict[str, str]:
-    return {key: value["string_value"] for key, value in config.get("parameters", {}).items()}
-
-
-def count_threads(parameters: dict[str, str]) -> int:
-    """Return the number of threads. The environment overrides the configuration; 0 is every core that may be
-    used.
-    """
-    wanted = os.environ.get("LOUPE_TRITON_THREADS") or parameters.get("intra_op_thread_count", "0")
-    return int(wanted) or len(os.sched_getaffinity(0))
-
-
-def load(path: Path, config: dict[str, Any]) -> runtimes.Runtime:
-    """The environment overrides the configuration."""
-    parameters = parameters_of(config)
-    runtime = os.environ.get("LOUPE_TRITON_RUNTIME") or parameters.get("runtime", "auto")
-    is_float = config["input"][0]["data_type"] == "TYPE_FP32"
-    precision, threads = parameters.get("precision", "f32"), count_threads(parameters)
-    return runtimes.load(path, runtime, precision, threads, is_float=is_float)
-
-
 def load_pooled(path: Path, config: dict[str, Any]) -> pooled.PooledOpenVino | pooled.PooledOnnxRuntime:
     """Load a network that takes a context beside the image."""
-    parameters = parameters_of(config)
+    parameters = network.parameters_of(config)
     runtime = os.environ.get("LOUPE_TRITON_RUNTIME") or parameters.get("runtime", "auto")
-    return pooled.load(path, runtime, count_threads(parameters))
+    return pooled.load(path, runtime, network.count_threads(parameters))
 
 
 def failure(message: str, code: int) -> Response:
@@ -58,15 +42,22 @@ class TritonPythonModel:
         self._path = Path(args["model_repository"], args["model_version"], "model.onnx")
         self._config: dict[str, Any] = json.loads(args["model_config"])
         self._takes_context = len(self._config["input"]) > 1
-        if parameters_of(self._config).get("is_lazy") != "true":
-            _ = self._runtime
+        if network.parameters_of(self._config).get("is_lazy") != "true":
+            _ = self._pooled if self._takes_context else self._network
 
     @functools.cached_property
-    def _runtime(self) -> Any:
+    def _network(self) -> network.Network:
         """The network. A lazy one is loaded here at its first tile."""
-        runtime = (load_pooled if self._takes_context else load)(self._path, self._config)
-        pb_utils.Logger.log_info(f"{self._name} runs in {runtime.name}")
-        return runtime
+        loaded = network.load(self._path, self._config)
+        pb_utils.Logger.log_info(f"{self._name} runs in {loaded.usual.name} with {loaded.usual.precision}")
+        return loaded
+
+    @functools.cached_property
+    def _pooled(self) -> Any:
+        """The network, if it takes a context. It computes in single precision."""
+        loaded = load_pooled(self._path, self._config)
+        pb_utils.Logger.log_info(f"{self._name} runs in {loaded.name}")
+        return loaded
 
     def execute(self, requests: list[Request]) -> list[Response]:
         return [self._answer(request) for request in requests]
@@ -81,13 +72,18 @@ class TritonPythonModel:
 
     def _upscale(self, request: Request) -> Response:
         image = pb_utils.get_input_tensor_by_name(request, "IMAGE").as_numpy()
-        wanted = [name for name in self._runtime.outputs if name in request.requested_output_names()]
-        results = self._runtime.run(self._inputs(request, image), wanted)
-        return pb_utils.InferenceResponse(
-            [pb_utils.Tensor(*each) for each in zip(wanted, results, strict=True)]
-        )
-
-    def _inputs(self, request: Request, image: Any) -> Any:
-        if not self._takes_context:
-            return image
-        return {"IMAGE": image, "CONTEXT": pb_utils.get_input_tensor_by_name(request, "CONTEXT").as_numpy()}
+        requested = request.requested_output_names()
+        precision = SINGLE
+        if self._takes_context:
+            context = pb_utils.get_input_tensor_by_name(request, "CONTEXT").as_numpy()
+            runtime, inputs = self._pooled, {"IMAGE": image, "CONTEXT": context}
+        else:
+            runtime, inputs = self._network.runtime_for(request.parameters()), image
+            precision = runtime.precision
+        wanted = [name for name in runtime.outputs if name in requested]
+        results = runtime.run(inputs, wanted)
+        tensors = [pb_utils.Tensor(*each) for each in zip(wanted, results, strict=True)]
+        if PRECISION in requested:
+            names = np.full((len(image), 1), precision.encode(), np.object_)
+            tensors.append(pb_utils.Tensor(PRECISION, names))
+        return pb_utils.InferenceResponse(tensors)

@@ -1,0 +1,1 @@
+"""Compares Loupe with what people would use instead: `make bench-peers`."""
