@@ -28,6 +28,7 @@ SETTINGS: Mapping[str, type[ServiceSettings]] = {
 FIXED = {
     *("listen", "metrics_listen", "nats_replicas", "s3_bucket", "s3_region", "shared_memory"),
     *("tls_authority", "tls_certificate", "tls_key", "plans_file", "triton_secret_file"),
+    *("nats_certificate", "nats_key", "nats_credentials_file"),
 }
 """The file itself decides these: ports, one server of each kind, no file of the machine in a container."""
 

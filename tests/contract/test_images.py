@@ -211,8 +211,10 @@ async def test_a_new_image_has_all_fields_with_null_for_unknown_values(stack: St
         "queue_time",
         "download_expires_at",
         "error",
+        "previews",
         "webhook_url",
         "expires_at",
+        "reference",
         "batch_id",
     }
     assert (found["status"], found["api_request"]) == ("pending", True)

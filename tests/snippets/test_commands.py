@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 import io
+import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -85,7 +86,8 @@ def test_a_file_exists(page: str, name: str) -> None:
 
 @pytest.mark.parametrize(("page", "command"), named(commands_of_operators))
 def test_a_command_of_operators_exists_with_its_options(page: str, command: str) -> None:
-    words = ["1" if word in {"SEQUENCE", "ID"} else word for word in shlex.split(command) if word != "…"]
+    typed = itertools.takewhile(lambda word: word != ">", shlex.split(command))
+    words = ["1" if word in {"SEQUENCE", "ID"} else word for word in typed if word != "…"]
 
     refusal = refusal_of(words)
 

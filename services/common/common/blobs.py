@@ -19,7 +19,7 @@ import urllib3
 from minio import Minio
 from minio.credentials.providers import Provider, StaticProvider
 from minio.deleteobjects import DeleteObject
-from minio.error import S3Error
+from minio.error import MinioException, S3Error
 from minio.helpers import DictType
 from opentelemetry.trace import SpanKind
 from prometheus_client import Histogram
@@ -71,6 +71,10 @@ class Version:
 
     bytes: int
     etag: str
+
+
+STORE_ERRORS = (MinioException, urllib3.exceptions.HTTPError)
+"""Errors of a store that refuses, or that cannot be reached."""
 
 
 class Replaced(Exception):

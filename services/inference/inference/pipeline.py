@@ -12,8 +12,7 @@
 10. store     `Pipeline.store`                      under the key that `images` has chosen
 
 From step 4 to step 9 rows stream through: the result's pixels are never in memory as a whole. Those of its
-first picture also make its preview. Work on pixels happens in threads, never on the event loop.
-"""
+first picture also make its preview. Work on pixels happens in threads, never on the event loop."""
 
 import asyncio
 import math
@@ -76,9 +75,7 @@ class RenderSpec:
     dpi: int | None = None
     """Pixels an inch of the result. None keeps the original's."""
     most_pixels: int = MOST_OUTPUT_PIXELS
-    """Limit for all frames of a result together. `images` has checked it, but it may miscount the frames of a
-    damaged file.
-    """
+    """Limit for all frames together. `images` checks it too, but may miscount frames of a damaged file."""
     networks_of_pages: tuple[tuple[Network, ...], ...] = ()
     """The networks of each page, if they may differ."""
 

@@ -3,11 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
-import urllib3.exceptions
-from minio.error import MinioException
-
 from common import log
-from common.blobs import Blobs
+from common.blobs import STORE_ERRORS, Blobs
 from imagefile import pyramid
 from imagefile.formats import media_type
 
@@ -24,7 +21,7 @@ async def _store(blobs: Blobs, path: str, name: str, data: bytes) -> bool:
     kind = pyramid.MEDIA_TYPE if name.endswith(".pyramid") else media_type("WEBP")
     try:
         await blobs.put(f"{path}.{name}", data, kind)
-    except (MinioException, urllib3.exceptions.HTTPError) as error:
+    except STORE_ERRORS as error:
         LOG.warning(
             "could not store a preview; the image completes without it", preview=name, error=str(error)
         )
