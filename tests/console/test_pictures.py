@@ -25,6 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 async def take(page: Page, file: Path) -> None:
     await page.evaluate(DECODED)
+    await page.evaluate("scrollTo(0, 0)")
     await page.screenshot(path=file, type="jpeg", quality=QUALITY)
     assert file.stat().st_size <= LARGEST_BYTES
 
