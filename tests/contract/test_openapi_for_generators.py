@@ -20,13 +20,13 @@ SCHEMAS: Json = DOCUMENT["components"]["schemas"]
 FILES = (EVENT_STREAM, "application/zip", "text/csv")
 """The media types of answers without an envelope."""
 CHOICES = {
-    "Ability", "AuditActor", "AuditEvent", "BatchStatus", "DeliveryStatus", "ErrorCode", "EventType", "Fit",
-    "ImageStatus", "Metadata", "ModelName", "OriginalFormat", "OutputFormat",
-    "ScaleFactor", "SubscriptionStatus", "UsageStep", "WebhookEventType",
+    "Ability", "AuditActor", "AuditEvent", "BatchStage", "BatchStatus", "DeliveryStatus", "ErrorCode", "EventType", "Fit",
+    "ImageStatus", "Metadata", "ModelName", "OnError", "OriginalFormat", "OutputFormat", "Precision",
+    "ScaleFactor", "Side", "SubscriptionStatus", "UsageStep", "WebhookEventType",
 }  # fmt: skip
 PARAMETERS = [(one.name, parameter) for one in OPERATIONS for parameter in one.spec.get("parameters", ())]
-TAKES_A_LINK = {"upscaleImage"}
-"""Operations whose body is a form, or JSON with a link."""
+TAKES_A_LINK = {"upscaleImage", "createBatch"}
+"""Operations whose body is a form, or JSON with links."""
 MEDIA = [
     (one.name, media_type, media)
     for one in OPERATIONS

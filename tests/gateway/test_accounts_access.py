@@ -20,6 +20,7 @@ WITHOUT_VERIFICATION = {
     ("GET", "/api/user"),
     ("PATCH", "/api/user"),
     ("DELETE", "/api/user"),
+    ("GET", "/api/admin/access"),
     ("PUT", "/api/user/password"),
     ("GET", "/api/user/tokens"),
     ("POST", "/api/user/tokens"),

@@ -260,7 +260,8 @@ async def test_a_worker_is_not_ready_without_a_model_that_the_operator_wants(
     real: Triton, loaded: Loaded
 ) -> None:
     await loaded.only()
-    availability = Availability(real, NAMES)
+    wanted = [name for name in NAMES if name != "art"]  # this repository has no network of it
+    availability = Availability(real, wanted)
 
     with pytest.raises(TritonFailed) as caught:
         await availability.ensure_required()
@@ -270,7 +271,7 @@ async def test_a_worker_is_not_ready_without_a_model_that_the_operator_wants(
     assert str(caught.value) == (
         "INFERENCE_MODELS names enhance, for which Triton has no realesrgan_x4plus or realesr_general_x4v3"
     )
-    assert availability.names == ["auto", *NAMES]
+    assert availability.names == ["auto", *wanted]
 
 
 async def test_while_triton_cannot_be_reached_nothing_is_announced_or_forgotten(

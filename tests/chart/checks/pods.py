@@ -98,12 +98,18 @@ def pods_end_in_time(release: Release) -> Iterator[str]:
 
 
 def updates_start_a_pod_before_they_stop_one(release: Release) -> Iterator[str]:
-    """An update starts a new pod first. Pods with a GPU are exempt: there may be no GPU for one more."""
+    """An update starts a new pod first.
+
+    Pods with a GPU are exempt, because there may be no GPU for one more, and so is a worker where no second
+    one fits (`maxSurge: 0`): its work waits in the queue meanwhile.
+    """
     for pod in release.pods:
         limits = [name for one in pod.containers for name in (one.get("resources") or {}).get("limits") or {}]
         if any("/" in name for name in limits):
             continue
         rolling = pod.owner["spec"].get("strategy", {}).get("rollingUpdate", {})
+        if pod.component == "inference" and rolling.get("maxSurge") == 0:
+            continue
         if pod.owner["kind"] == "Deployment" and pod.ports and rolling.get("maxUnavailable") != 0:
             yield f"{pod}: maxUnavailable is not 0"
 

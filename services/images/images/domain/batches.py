@@ -80,10 +80,11 @@ async def cancel_or_delete(session: AsyncSession, user_id: int, batch_id: int, r
     statement = select(Image).where(Image.batch_id == batch_id).order_by(col(Image.id)).with_for_update()
     images = (await session.exec(statement)).all()
     is_unfinished = batch.status in UNFINISHED_BATCH
+    await fetches.forget(session, [image.id or 0 for image in images if not image.has_file])
     for image in images:
         if image.status in UNFINISHED:
             await jobs.cancel(session, image)
-    await fetches.forget(session, [image.id or 0 for image in images if not image.has_file])
+    # no query stands before the next line: it would write that the batch has failed
     if is_unfinished:
         batch.status = BatchStatus.CANCELLED
         batch.completed_at = batch.updated_at = now()
