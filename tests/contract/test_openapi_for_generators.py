@@ -20,7 +20,8 @@ SCHEMAS: Json = DOCUMENT["components"]["schemas"]
 FILES = (EVENT_STREAM, "application/zip", "text/csv")
 """The media types of answers without an envelope."""
 CHOICES = {
-    "Ability", "AuditActor", "AuditEvent", "BatchStage", "BatchStatus", "DeliveryStatus", "ErrorCode", "EventType", "Fit",
+    "Ability", "AuditActor", "AuditEvent", "BatchStage", "BatchStatus", "DeliveryStatus", "ErrorCode",
+    "EventType", "Fit",
     "ImageStatus", "Metadata", "ModelName", "OnError", "OriginalFormat", "OutputFormat", "Precision",
     "ScaleFactor", "Side", "SubscriptionStatus", "UsageStep", "WebhookEventType",
 }  # fmt: skip
