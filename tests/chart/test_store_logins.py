@@ -120,7 +120,11 @@ async def demanding_certificates(
         shown = writer.get_extra_info("peercert")["subject"]
         seen.extend(value for ((_, value),) in shown)
         inner_reader, inner_writer = await asyncio.open_connection(HOST, stores.postgres.port)
-        await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
+        try:
+            await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
+        finally:
+            inner_writer.close()
+            writer.close()
 
     listening = await asyncio.start_server(front, HOST)
     async with listening:
