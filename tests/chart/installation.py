@@ -25,7 +25,7 @@ class Cluster(Protocol):
 
     @property
     def controllers(self) -> Controllers:
-        """What decides the fate of pods."""
+        """The interface of what decides the fate of pods."""
         ...
 
     @property

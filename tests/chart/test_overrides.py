@@ -1,4 +1,4 @@
-"""What an operator adds to any workload, or changes of it, is rendered. All tests look at one rendering."""
+"""The chart renders what an operator adds to a workload or changes. All tests look at one rendering."""
 
 import functools
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a cluster enforces on its namespaces admits the release: pod security and quotas."""
+"""Pod security and quotas that a cluster enforces on its namespaces admit the release."""
 
 import pytest
 

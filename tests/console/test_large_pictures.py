@@ -1,4 +1,4 @@
-"""What a browser cannot show, or should not load as a whole, is compared tile by tile."""
+"""A picture that a browser cannot show, or should not load as a whole, is compared tile by tile."""
 
 from pathlib import Path
 

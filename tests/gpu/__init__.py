@@ -1,1 +1,1 @@
-"""What checks the networks on a machine with a GPU."""
+"""Checks the networks on a machine with a GPU."""

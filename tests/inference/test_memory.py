@@ -137,7 +137,7 @@ print(peak() - before)
 
 
 def test_previews_need_memory_for_a_few_rows_of_tiles() -> None:
-    """Of each level one row of tiles is in memory, in up to four forms: pieces, rows, strip and tiles."""
+    """One row of tiles of each level is in memory, in up to four forms: pieces, rows, strip and tiles."""
     limit = 4 * 2 * 4 * 512 * 16_384
 
     peak = run_process(PYRAMID, ["16384", "2048"])

@@ -360,7 +360,7 @@ class Delivery(Answer):
 
 
 class DirectUpload(Answer):
-    """Where and how to store a file that you are going to upscale."""
+    """The request that stores a file which you are going to upscale."""
 
     id: str
     """Send it as `upload_id`."""
@@ -388,7 +388,7 @@ class Download(Answer):
 
 
 class EarlierFailure(Answer):
-    """Why an image had no result before it was retried."""
+    """A failure after which the image was retried."""
 
     code: str
     """The reason, for programs."""
@@ -403,7 +403,7 @@ class EarlierFailure(Answer):
 
 
 class Estimate(Answer):
-    """What an upload would become."""
+    """The result that an upload would have, and what it would take."""
 
     accepted: bool
     """True if the upload would be accepted."""
@@ -453,7 +453,7 @@ class EstimatedResult(Answer):
 
 
 class EstimatedSeconds(Answer):
-    """How long the upload would take, from now until its result."""
+    """The seconds from now until the result of the upload."""
 
     low: int
     """The lower end of the range for most images, in seconds."""
@@ -477,7 +477,7 @@ class Event(Answer):
 
 
 class Failure(Answer):
-    """Why an image has no result."""
+    """The reason why an image has no result."""
 
     code: str
     """The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`,
@@ -569,7 +569,7 @@ class Image(Answer):
 
 
 class ImageUploads(Answer):
-    """How many images you have uploaded this month, and how many are left."""
+    """The images that you have uploaded this month, and those that are left."""
 
     used: int
     """How many images count against the quota."""

@@ -1,4 +1,4 @@
-"""Which server is used, and as whom.
+"""Finds the server to use, and the user's token for it.
 
 The first of these counts: what the caller gives, the environment (`LOUPE_URL`, `LOUPE_TOKEN`), the profile
 that `loupe login` has written, and a Loupe that `make up` runs in this clone.

@@ -358,7 +358,7 @@ export interface Delivery {
 /** The state of a delivery: not delivered yet, delivered, or no attempt left. */
 export type DeliveryStatus = "waiting" | "delivered" | "failed" | (string & {});
 
-/** Where and how to store a file that you are going to upscale. */
+/** The request that stores a file which you are going to upscale. */
 export interface DirectUpload {
   /** Send it as `upload_id`. */
   id: string;
@@ -384,7 +384,7 @@ export interface Download {
   expires_at: string;
 }
 
-/** Why an image had no result before it was retried. */
+/** A failure after which the image was retried. */
 export interface EarlierFailure {
   /** The reason, for programs. */
   code: string;
@@ -503,7 +503,7 @@ export type ErrorCode =
   | "webhook_not_found"
   | (string & {});
 
-/** What an upload would become. */
+/** The result that an upload would have, and what it would take. */
 export interface Estimate {
   /** True if the upload would be accepted. */
   accepted: boolean;
@@ -549,7 +549,7 @@ export interface EstimatedResult {
   format: string;
 }
 
-/** How long the upload would take, from now until its result. */
+/** The seconds from now until the result of the upload. */
 export interface EstimatedSeconds {
   /** The lower end of the range for most images, in seconds. */
   low: number;
@@ -594,7 +594,7 @@ export type EventType =
   | "reset"
   | (string & {});
 
-/** Why an image has no result. */
+/** The reason why an image has no result. */
 export interface Failure {
   /**
    * The reason, for programs: `undecodable`, `attempts_exhausted`, `model_unavailable`, `cancelled`,
@@ -689,7 +689,7 @@ export interface Image {
 /** The state of an image: waiting, under way, done, or ended without a result. */
 export type ImageStatus = "pending" | "processing" | "completed" | "failed" | (string & {});
 
-/** How many images you have uploaded this month, and how many are left. */
+/** The images that you have uploaded this month, and those that are left. */
 export interface ImageUploads {
   /** How many images count against the quota. */
   used: number;

@@ -1,4 +1,4 @@
-"""What the audit keeps: security events that commit together with the change that they are about.
+"""Records security events for the audit. Each commits together with the change that it is about.
 
 Services publish them by their outbox, and auth stores them. The rules of `common.security_events` for what
 they may hold are the same.

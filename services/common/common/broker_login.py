@@ -1,4 +1,4 @@
-"""How a service logs in to NATS, beside the password in its URL: by a credentials file or a certificate.
+"""Logs a service in to NATS by a credentials file or a certificate, beside the password in its URL.
 
 A credentials file holds the user's JWT and the seed of its key, as `nsc` writes them. The file and the
 certificate are read again for each connection, so that renewed ones need no restart.

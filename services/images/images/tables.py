@@ -197,7 +197,7 @@ class Image(Base, table=True):
 
     @property
     def has_file(self) -> bool:
-        """Whether the original is stored. Otherwise its sizes are 0, and its keys are of no object."""
+        """True if the original is stored. Otherwise its sizes are 0, and its keys name no object."""
         return self.original_bytes > 0
 
 

@@ -50,7 +50,7 @@ class DirectUpload(Base, table=True):
 
 
 class ImageSource(Base, table=True):
-    """Where the file of an item of a manifest comes from: a link or a direct upload. The row goes when the
+    """The source of the file of a manifest's item: a link or a direct upload. The row goes when the
     file is stored, or with its image. See `images.domain.fetches`.
     """
 

@@ -1,4 +1,4 @@
-"""What people write in an afternoon: FastAPI and onnxruntime in one process.
+"""A server such as people write in an afternoon: FastAPI and onnxruntime in one process.
 
 `python bare_server.py GRAPH PORT` starts it.
 """

@@ -1,4 +1,4 @@
-"""What the programs of the node are given to read."""
+"""Writes the configuration files of the programs of the node."""
 
 import json
 from pathlib import Path

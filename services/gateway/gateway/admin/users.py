@@ -9,7 +9,7 @@ from typing import Any
 from common import errors
 from gateway.admin import arguments, failures
 from gateway.admin.answers import Answer, in_utc, instant, to_json
-from gateway.admin.arguments import Nouns
+from gateway.admin.arguments import Noun, Nouns
 from gateway.admin.calls import Operator
 from gateway.admin.failures import CommandFailed, UsageError
 from gateway.admin.plans import describe, quota_of
@@ -36,26 +36,8 @@ def add_to(nouns: Nouns) -> None:
         "users: list, add, show, verify, promote, demote, block, unblock, reset-second-factor",
         "user list --unverified",
     )
-    list_parser = noun.verb("list", list_users, "list users, oldest first", "--search example.com")
-    list_parser.add_argument("--limit", type=arguments.count, metavar="N", help="how many; default: all")
-    list_parser.add_argument(
-        "--search", default="", metavar="TEXT", help="only users with this text in their address or name"
-    )
-    list_parser.add_argument(
-        "--unverified", action="store_true", help="only users whose address is not verified"
-    )
-    add_parser = noun.verb(
-        "add", add_user, "create a user with a verified address", "jane@example.com --plan professional"
-    )
-    arguments.add_email(add_parser)
-    add_parser.add_argument("--name", help="default: the address up to the @")
-    add_parser.add_argument("--plan", help="the plan; default: the first of `loupe-admin plan list`")
-    add_parser.add_argument("--unlimited", action="store_true", help="without a monthly quota; needs --plan")
-    add_parser.add_argument(
-        "--password-stdin",
-        action="store_true",
-        help="read the password from standard input; without it a new one is generated and printed once",
-    )
+    _add_list(noun)
+    _add_add(noun)
     show_parser = noun.verb("show", show_user, "show a user with plan and quota", "jane@example.com")
     arguments.add_email(show_parser)
     verify_parser = noun.verb(
@@ -77,6 +59,32 @@ def add_to(nouns: Nouns) -> None:
     )
     arguments.add_email(reset_parser)
     reset_parser.add_argument("--no-notice", action="store_true", help="send no mail")
+
+
+def _add_list(noun: Noun) -> None:
+    list_parser = noun.verb("list", list_users, "list users, oldest first", "--search example.com")
+    list_parser.add_argument("--limit", type=arguments.count, metavar="N", help="how many; default: all")
+    list_parser.add_argument(
+        "--search", default="", metavar="TEXT", help="only users with this text in their address or name"
+    )
+    list_parser.add_argument(
+        "--unverified", action="store_true", help="only users whose address is not verified"
+    )
+
+
+def _add_add(noun: Noun) -> None:
+    add_parser = noun.verb(
+        "add", add_user, "create a user with a verified address", "jane@example.com --plan professional"
+    )
+    arguments.add_email(add_parser)
+    add_parser.add_argument("--name", help="default: the address up to the @")
+    add_parser.add_argument("--plan", help="the plan; default: the first of `loupe-admin plan list`")
+    add_parser.add_argument("--unlimited", action="store_true", help="without a monthly quota; needs --plan")
+    add_parser.add_argument(
+        "--password-stdin",
+        action="store_true",
+        help="read the password from standard input; without it a new one is generated and printed once",
+    )
 
 
 async def list_users(operator: Operator, limit: int | None, search: str, *, unverified: bool) -> Answer:

@@ -1,7 +1,4 @@
-"""Describes each field of an answer.
-
-A field is found by `Object.field`, or else by its name alone.
-"""
+"""Describes each field of an answer. A field is found by `Object.field`, or else by its name alone."""
 
 from typing import Any
 

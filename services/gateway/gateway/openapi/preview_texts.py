@@ -1,4 +1,4 @@
-"""What the description of the API says about previews and pyramids: an example, and a text for each field."""
+"""The description of previews and pyramids in OpenAPI: an example, and a text for each field."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What happened to the caller's account, as auth keeps it."""
+"""Lists what happened to the caller's account, from the audit of auth."""
 
 from typing import Annotated
 

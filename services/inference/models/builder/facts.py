@@ -1,4 +1,4 @@
-"""What the builder knows of a model and of a network. The facts themselves are in registry.py."""
+"""The classes for facts about models and networks. The facts themselves are in registry.py."""
 
 from dataclasses import dataclass
 from enum import Enum

@@ -1,4 +1,4 @@
-"""What operators do over HTTP, in a session of the console. `loupe-admin` does the same from a terminal.
+"""The routes of operators, for sessions of the console. `loupe-admin` does the same from a terminal.
 
 These routes have a description of their own, because no API token may call them.
 """

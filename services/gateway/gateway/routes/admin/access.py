@@ -1,4 +1,4 @@
-"""What the caller's session may do, so that the console knows which pages to show."""
+"""Tells what the caller's session may do, so that the console knows which pages to show."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel

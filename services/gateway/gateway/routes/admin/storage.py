@@ -1,4 +1,4 @@
-"""What the stored objects take."""
+"""Tells how much space the stored objects take."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel
