@@ -1,7 +1,7 @@
 """The gRPC methods of the first run."""
 
 from auth.convert import user_to_proto
-from auth.domain import console_sessions, first_run, guesses, users
+from auth.domain import console_sessions, first_run, guesses
 from auth.servicer import Servicer
 from common import errors, rpc, timestamps, trace
 from loupe import refusals
@@ -26,23 +26,8 @@ class FirstRunMethods(Servicer):
         self, request: pb.FinishFirstRunRequest, context: rpc.Context
     ) -> pb.FinishFirstRunResponse:
         await self._require_first_run_code(request.code)
-        email = users.check_registration(
-            request.name,
-            request.email,
-            request.password,
-            request.password_confirmation,
-            refuse_common=self._policy.refuse_common_passwords,
-        )
-        password_hash = await self._hasher.hash(request.password)
-        async with self._sessions.begin() as session:
-            user = await users.register(
-                session,
-                name=request.name,
-                email=email,
-                password_hash=password_hash,
-                is_verified=True,
-                mails_per_day=self._policy.mails_per_day,
-            )
+        confirmation = request.password_confirmation
+        async with self._registered(request, confirmation, is_verified=True) as (session, user):
             await first_run.finish(session, request.code, user)
             await guesses.remember_client(session, user.id or 0, trace.client_address.get())
             text = await console_sessions.start(session, user)

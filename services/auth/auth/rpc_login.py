@@ -16,23 +16,8 @@ from loupe.auth.v1 import auth_pb2 as pb
 
 class LoginMethods(Servicer):
     async def Register(self, request: pb.RegisterRequest, context: rpc.Context) -> pb.RegisterResponse:
-        email = users.check_registration(
-            request.name,
-            request.email,
-            request.password,
-            request.password_confirmation,
-            refuse_common=self._policy.refuse_common_passwords,
-        )
-        password_hash = await self._hasher.hash(request.password)
-        async with self._sessions.begin() as session:
-            user = await users.register(
-                session,
-                name=request.name,
-                email=email,
-                password_hash=password_hash,
-                is_verified=not self._policy.email_verification,
-                mails_per_day=self._policy.mails_per_day,
-            )
+        is_verified, confirmation = not self._policy.email_verification, request.password_confirmation
+        async with self._registered(request, confirmation, is_verified=is_verified) as (session, user):
             _, text = await self._create_token(session, user, request.device_name)
         return pb.RegisterResponse(user=user_to_proto(user), token=text)
 

@@ -28,24 +28,8 @@ class OperatorMethods(Servicer):
         return pb.ListUsersResponse(users=[user_to_proto(user) for user in page], next_after_id=next_after_id)
 
     async def CreateUser(self, request: pb.CreateUserRequest, context: rpc.Context) -> pb.CreateUserResponse:
-        email = users.check_registration(
-            request.name,
-            request.email,
-            request.password,
-            request.password,
-            refuse_common=self._policy.refuse_common_passwords,
-        )
-        password_hash = await self._hasher.hash(request.password)
-        async with self._sessions.begin() as session:
-            user = await users.register(
-                session,
-                name=request.name,
-                email=email,
-                password_hash=password_hash,
-                is_verified=True,
-                mails_per_day=self._policy.mails_per_day,
-            )
-        return pb.CreateUserResponse(user=user_to_proto(user))
+        async with self._registered(request, request.password, is_verified=True) as (_, user):
+            return pb.CreateUserResponse(user=user_to_proto(user))
 
     async def MarkEmailVerified(
         self, request: pb.MarkEmailVerifiedRequest, context: rpc.Context

@@ -1,6 +1,7 @@
 """The base of all parts of the gRPC service: database, keys, policy, and the proof that a change needs."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,6 +16,10 @@ from common import errors
 from common.db import Sessions
 from common.identity import Principal
 from loupe import refusals
+from loupe.auth.v1 import auth_pb2 as pb
+
+NewAccount = pb.RegisterRequest | pb.CreateUserRequest | pb.FinishFirstRunRequest
+"""The requests that hold name, address and password of a new user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,33 @@ class Servicer:
         self._secret = secret
         self._previous_secrets = previous_secrets
         self._policy = policy
+
+    @asynccontextmanager
+    async def _registered(
+        self, request: NewAccount, password_confirmation: str, *, is_verified: bool
+    ) -> AsyncGenerator[tuple[AsyncSession, User]]:
+        """Register a user, and yield the transaction with the user.
+
+        Raise `InvalidArgument` with each field at fault.
+        """
+        email = users.check_registration(
+            request.name,
+            request.email,
+            request.password,
+            password_confirmation,
+            refuse_common=self._policy.refuse_common_passwords,
+        )
+        password_hash = await self._hasher.hash(request.password)
+        async with self._sessions.begin() as session:
+            user = await users.register(
+                session,
+                name=request.name,
+                email=email,
+                password_hash=password_hash,
+                is_verified=is_verified,
+                mails_per_day=self._policy.mails_per_day,
+            )
+            yield session, user
 
     async def _record(self, name: str, *, user_id: int | None, **ids: object) -> None:
         """Record an event that changes nothing else, such as a refusal."""
