@@ -4,13 +4,10 @@ A request names the output that it wants. Only the layers up to that output are 
 first collects the means of one layer after the other.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
-Array = npt.NDArray[Any]
+from runtimes import Array, onnx_session
 
 
 class PooledOpenVino:
@@ -50,14 +47,9 @@ class PooledOnnxRuntime:
     name = "onnxruntime"
 
     def __init__(self, path: Path, threads: int) -> None:
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # otherwise it reports our models to its maker
+        self._session = onnx_session(path, threads)  # it switches telemetry off before the import
         import onnxruntime as ort  # noqa: PLC0415
 
-        options = ort.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._only_wanted = ort.RunOptions()
         self._only_wanted.only_execute_path_to_fetches = True
         self.outputs = [output.name for output in self._session.get_outputs()]

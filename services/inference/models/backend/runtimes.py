@@ -64,19 +64,24 @@ class RoundedOpenVino(OpenVino):
         return results
 
 
+def onnx_session(path: Path, threads: int) -> Any:
+    """Return the graph as a session of ONNX Runtime on the CPU."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # otherwise it reports our models to its maker
+    import onnxruntime as ort  # noqa: PLC0415
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # waiting threads would take cores from the other networks, for no gain
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
 class OnnxRuntime:
     name, precision = "onnxruntime", SINGLE
 
     def __init__(self, path: Path, threads: int) -> None:
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # otherwise it reports our models to its maker
-        import onnxruntime as ort  # noqa: PLC0415
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        # waiting threads would take cores from the other networks, for no gain
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = onnx_session(path, threads)
         self.outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, image: Array, wanted: list[str]) -> list[Array]:
