@@ -26,7 +26,7 @@ def test_tiles_are_found_whatever_their_order_in_the_file() -> None:
 
     data = file.finish()
 
-    header = pyramid.read_header(data)
+    header = pyramid.read_header(data, 1 << 30)
     places = pyramid.read_index(data[HEADER.size :][: header.index_bytes])
     assert (header.width, header.height, header.tile) == (513, 512, 512)
     assert [data[offset : offset + length] for offset, length in places] == [b"\0", b"\1\1", b"\2\2\2"]
@@ -39,9 +39,10 @@ def test_tiles_are_found_whatever_their_order_in_the_file() -> None:
         b"RIFF" + bytes(40),
         HEADER.pack(pyramid.MAGIC, 0, 5, 512),
         HEADER.pack(pyramid.MAGIC, 5, 1 << 21, 512),
+        HEADER.pack(pyramid.MAGIC, 1 << 20, 1 << 20, 512),
         HEADER.pack(pyramid.MAGIC, 5, 5, 1),
     ],
 )
 def test_other_data_is_damaged(data: bytes) -> None:
     with pytest.raises(Damaged):
-        pyramid.read_header(data)
+        pyramid.read_header(data, 1 << 30)

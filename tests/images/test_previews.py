@@ -185,6 +185,20 @@ async def test_a_pyramid_whose_object_is_lost_is_not_found(harness: Harness) -> 
     assert caught.value.reason == "pyramid_not_found"
 
 
+@pytest.mark.parametrize("size", [(1 << 20, 1 << 20), (0, 5), ((1 << 32) - 1, 1)], ids=str)
+async def test_a_pyramid_that_announces_impossible_tiles_is_not_read(
+    harness: Harness, size: tuple[int, int]
+) -> None:
+    image = await an_image(harness, "result.pyramid")
+    header = pyramid.HEADER.pack(pyramid.MAGIC, *size, pyramid.TILE)
+    await harness.blobs.put(previews.key_of(image, "result.pyramid"), header, "x/y")
+
+    with pytest.raises(errors.NotFound) as caught:
+        await harness.user(JANE).GetPyramid(pb.GetPyramidRequest(id=image.id or 0, side="result"))
+
+    assert caught.value.reason == "pyramid_not_found"
+
+
 async def test_another_users_pyramid_is_not_found(harness: Harness) -> None:
     image = await an_image(harness, "result.pyramid")
 

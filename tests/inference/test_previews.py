@@ -54,7 +54,7 @@ def preview(picture: Picture) -> Image.Image:
 
 def tiles_of(data: bytes) -> list[list[list[Image.Image]]]:
     """Return the tiles by level, row and column."""
-    header = pyramid.read_header(data)
+    header = pyramid.read_header(data, 1 << 30)
     places = iter(pyramid.read_index(data[pyramid.HEADER.size :][: header.index_bytes]))
     return [
         [

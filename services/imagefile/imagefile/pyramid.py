@@ -93,12 +93,16 @@ class Header:
         return PLACE.size * count_tiles(self.width, self.height, self.tile)
 
 
-def read_header(data: bytes) -> Header:
-    """Read the first `HEADER.size` bytes of a file. Raise `Damaged` if they are not those of a pyramid."""
+def read_header(data: bytes, most_pixels: int) -> Header:
+    """Read the first `HEADER.size` bytes of a file.
+
+    Raise `Damaged` if they are not those of a pyramid, or if its picture has more than `most_pixels`.
+    """
     if len(data) < HEADER.size or not data.startswith(MAGIC):
         raise Damaged("the file is no pyramid")
     _, width, height, tile = HEADER.unpack_from(data)
-    if not (0 < width <= LONGEST_SIDE and 0 < height <= LONGEST_SIDE and tile == TILE):
+    is_possible = 0 < width <= LONGEST_SIDE and 0 < height <= LONGEST_SIDE and width * height <= most_pixels
+    if not (is_possible and tile == TILE):
         raise Damaged(f"a pyramid of {width} x {height} pixels with tiles of {tile} is not possible")
     return Header(width, height, tile)
 

@@ -1,6 +1,6 @@
 """The gRPC method for pyramids. It reads where the tiles are, which clients then fetch from the store."""
 
-from common import errors, rpc, timestamps
+from common import errors, log, rpc, timestamps
 from common.db import now
 from imagefile import pyramid
 from images.domain import expiry, library, previews
@@ -8,6 +8,8 @@ from images.servicer import Servicer
 from images.tables import Image, Status
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
+
+LOG = log.get(__name__)
 
 
 class PyramidMethods(Servicer):
@@ -38,10 +40,18 @@ class PyramidMethods(Servicer):
         )
 
     async def _read_index(self, image: Image, name: str) -> tuple[pyramid.Header, list[pyramid.Place]]:
-        """Return where the tiles are. Raise `NotFound` if the object is missing."""
+        """Return where the tiles are. Raise `NotFound` if the object is missing or damaged.
+
+        A worker wrote it, so a header that announces more tiles than any picture has is not believed.
+        """
         key = previews.key_of(image, name)
         if await self._blobs.find_version(key) is None:
             raise errors.refused(refusals.PYRAMID_NOT_FOUND)
-        header = pyramid.read_header(await self._blobs.get_range(key, 0, pyramid.HEADER.size))
+        try:
+            start = await self._blobs.get_range(key, 0, pyramid.HEADER.size)
+            header = pyramid.read_header(start, self._settings.largest_output_pixels)
+        except pyramid.Damaged as error:
+            LOG.warning("a pyramid is damaged", image_id=image.id, error=str(error), action="not shown")
+            raise errors.refused(refusals.PYRAMID_NOT_FOUND) from error
         places = await self._blobs.get_range(key, pyramid.HEADER.size, header.index_bytes)
         return header, pyramid.read_index(places)
