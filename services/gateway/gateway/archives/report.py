@@ -12,8 +12,8 @@ from rest.images import to_image
 
 NAME = "report.csv"
 """The name of the report in an archive."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell for a formula if it begins with one of these."""
+FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
+"""A spreadsheet takes a cell for a formula if it begins with one of these. Some take wide forms too."""
 
 
 class Line(BaseModel):
