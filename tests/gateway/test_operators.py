@@ -162,6 +162,7 @@ async def test_users_are_found_verified_and_put_on_plans(
         ("plan", {"plan": "starter", "ends_at": "soon"}, "ends_at"),
         ("quota", {"images_per_month": -1}, "images_per_month"),
         ("quota", {"images_per_month": "many"}, "images_per_month"),
+        ("quota", {"images_per_month": 10**30}, "images_per_month"),
     ],
 )
 async def test_a_wrong_change_names_its_field(
@@ -204,10 +205,14 @@ async def test_a_blocked_user_is_refused_at_every_door_until_unblocked(
         await audited(console, stack, person, event, operator)
 
 
-async def test_operators_cannot_block_themselves(console: Browser, operator: Person) -> None:
-    answer = await console.post(f"/api/admin/users/{operator.id}/block")
+async def test_operators_can_neither_block_themselves_nor_reset_their_own_second_factor(
+    console: Browser, operator: Person
+) -> None:
+    blocked = await console.post(f"/api/admin/users/{operator.id}/block")
+    reset = await console.delete(f"/api/admin/users/{operator.id}/second-factor")
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "own_account")
+    for answer in (blocked, reset):
+        assert (answer.status_code, answer.json()["code"]) == (422, "own_account")
     assert await console.is_signed_in()
 
 

@@ -41,6 +41,8 @@ class OperatorMethods(Servicer):
     async def ResetSecondFactor(
         self, request: pb.ResetSecondFactorRequest, context: rpc.Context
     ) -> pb.ResetSecondFactorResponse:
+        # a stolen session must not switch off what guards its owner: `RemoveSecondFactor` needs a code
+        _refuse_own_account(request.user_id, "You cannot reset the second factor of your own account.")
         async with self._sessions.begin() as session:
             user = await users.lock_existing(session, request.user_id)
             if user.second_factor_secret:
@@ -59,8 +61,7 @@ class OperatorMethods(Servicer):
         return pb.SetOperatorResponse(user=user_to_proto(user))
 
     async def SetBlocked(self, request: pb.SetBlockedRequest, context: rpc.Context) -> pb.SetBlockedResponse:
-        if request.user_id == rpc.principal().user_id:
-            raise errors.InvalidArgument("You cannot block your own account.", reason="own_account")
+        _refuse_own_account(request.user_id, "You cannot block your own account.")
         change = operators.block if request.is_blocked else operators.unblock
         async with self._sessions.begin() as session:
             user = await users.lock_existing(session, request.user_id)
@@ -70,6 +71,11 @@ class OperatorMethods(Servicer):
     async def RotateKeys(self, request: pb.RotateKeysRequest, context: rpc.Context) -> pb.RotateKeysResponse:
         key_id = await self._ring.rotate()
         return pb.RotateKeysResponse(key_id=key_id)
+
+
+def _refuse_own_account(user_id: int, text: str) -> None:
+    if user_id == rpc.principal().user_id:
+        raise errors.InvalidArgument(text, reason="own_account")
 
 
 async def _numbered_page(

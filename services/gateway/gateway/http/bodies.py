@@ -117,6 +117,8 @@ def _error_text(label: str, kind: str, *, in_list: bool) -> str:
             return f"The {label} must have at least one item."
         case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
             return f"The {label} must be a whole number."
+        case "greater_than_equal" | "less_than":
+            return f"The {label} is too small or too large."
         case "list_type":
             return f"The {label} must be a list."
         case "bool_type" | "bool_parsing":

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Field
 
 from common import errors, timestamps
 from gateway.backend import BackendDep
@@ -48,7 +48,8 @@ class PlanChange(BaseModel):
 
 
 class QuotaChange(BaseModel):
-    images_per_month: int | None = None
+    images_per_month: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    """Billing checks the range. These bounds are those of its message."""
     unlimited: bool = False
 
 
