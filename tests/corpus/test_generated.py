@@ -60,7 +60,7 @@ def names_a_cause(outcome: Outcome) -> bool:
 
 
 def memory(decoder: Decoder) -> int:
-    [child] = decoder._children
+    [child] = decoder._pool.children
     return psutil.Process(child.pid).memory_info().rss
 
 

@@ -32,7 +32,7 @@ async def test_every_file_is_decoded_or_refused_promptly(decoder: Decoder, path:
 
 
 async def test_one_child_decodes_all_files_in_bounded_memory(decoder: Decoder) -> None:
-    [child] = decoder._children
+    [child] = decoder._pool.children
 
     assert child.files == len(FILES)
     assert psutil.Process(child.pid).memory_info().rss < 600 << 20

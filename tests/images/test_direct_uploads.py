@@ -101,6 +101,20 @@ async def test_the_object_of_a_used_upload_is_deleted(harness: Harness) -> None:
     assert await list_keys(harness) == [image.original_path]
 
 
+async def test_what_is_put_again_after_its_use_goes_within_the_hour(harness: Harness) -> None:
+    created = await announce(harness)
+    await put(created)
+    await upscale(harness, created.id)
+    await deliver_drops(harness)
+
+    again = await put(created)
+
+    async with harness.sessions.begin() as session:
+        expires_at = (await session.exec(select(DirectUpload.expires_at))).one()
+    assert again == 200
+    assert expires_at <= now() + direct_uploads.LINK_LIFETIME
+
+
 async def test_the_store_refuses_another_length_and_another_type(harness: Harness) -> None:
     created = await announce(harness, content_type="image/jpeg")
 

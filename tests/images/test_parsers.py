@@ -97,16 +97,29 @@ async def test_other_uploads_are_read_while_one_file_keeps_its_child_busy(parser
     assert await parsers.read_header(PICTURE, LIMITS) == HEADER
 
 
+async def test_files_of_one_user_leave_a_child_to_others(parsers: Parsers) -> None:
+    files = [b"run time.sleep(1000)"] * 3
+    slow = [asyncio.create_task(parsers.read_header(each, LIMITS, "mallory")) for each in files]
+
+    found = [await parsers.read_header(PICTURE, LIMITS, "jane") for _ in range(5)]
+
+    assert found == [HEADER] * 5
+    assert len(parsers._pool.children) == 2
+    for each in slow:
+        each.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+
+
 async def test_files_are_read_side_by_side_in_no_more_children_than_allowed(parsers: Parsers) -> None:
     found = await asyncio.gather(*(parsers.read_header(PICTURE, LIMITS) for _ in range(20)))
 
     assert found == [HEADER] * 20
-    assert len(parsers._parsers) == 2
+    assert len(parsers._pool.children) == 2
 
 
 async def test_a_child_that_died_while_idle_is_replaced_silently(parsers: Parsers) -> None:
     await parsers.read_header(PICTURE, LIMITS)
-    [idle] = parsers._parsers
+    [idle] = parsers._pool.children
 
     psutil.Process(idle.pid).kill()
 
@@ -201,7 +214,7 @@ async def test_files_that_take_much_memory_to_read_take_none_of_this_process() -
     await asyncio.gather(*(parsers.read_header(bomb, LIMITS) for _ in range(6)), return_exceptions=True)
 
     assert peak_bytes() - before < 30 << 20
-    for parser in parsers._parsers:
+    for parser in parsers._pool.children:
         assert psutil.Process(parser.pid).rlimit(psutil.RLIMIT_AS)[0] == USUAL_BYTES
     await parsers.aclose()
 

@@ -363,7 +363,7 @@ async def test_a_late_answer_for_one_file_is_not_taken_for_that_of_the_next() ->
     decoder = Decoder()
     good = file_of(photo(), "PNG")
     await decoder.decode(good)
-    [child] = decoder._children
+    [child] = decoder._pool.children
 
     child._process.request(good, child.limits.seconds_for(0))
     with pytest.raises(DecoderCrashed):

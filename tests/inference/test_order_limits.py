@@ -43,7 +43,7 @@ def large() -> bytes:
 
 
 def memory_limit(decoder: Decoder) -> int:
-    [child] = decoder._children
+    [child] = decoder._pool.children
     return psutil.Process(child.pid).rlimit(psutil.RLIMIT_AS)[0]
 
 
@@ -86,12 +86,12 @@ async def test_a_child_decodes_only_files_with_its_own_limit(decoder: Decoder) -
     small = encoded(Image.new("L", (30, 20)), "PNG")
 
     await decoder.decode(small)
-    [first] = decoder._children
+    [first] = decoder._pool.children
     await decoder.decode(small, 50_000_000)
-    assert decoder._children == {first}
+    assert decoder._pool.children == {first}
     await decoder.decode(small, 100_000_000)
 
-    assert first not in decoder._children
+    assert first not in decoder._pool.children
     assert memory_limit(decoder) == 2 * Limits().memory_bytes
 
 

@@ -50,7 +50,7 @@ def png_of(image: Image.Image) -> bytes:
 
 
 def child_of(decoder: Decoder) -> psutil.Process:
-    (child,) = decoder._children
+    (child,) = decoder._pool.children
     return psutil.Process(child.pid)
 
 
@@ -183,7 +183,7 @@ async def test_files_are_decoded_side_by_side_in_several_children(start: Callabl
     pictures = await asyncio.gather(*(decode_still(decoder, png_of(photo(size))) for size in sizes))
 
     assert [picture.size for picture in pictures] == sizes
-    assert len(decoder._children) == 2
+    assert len(decoder._pool.children) == 2
 
 
 async def test_closing_ends_the_children(start: Callable[..., Decoder]) -> None:
@@ -215,7 +215,7 @@ from inference.decoding.pool import Decoder
 async def main():
     decoder = Decoder()
     await decoder.decode(open(sys.argv[1], "rb").read())
-    print(next(iter(decoder._children)).pid, flush=True)
+    print(next(iter(decoder._pool.children)).pid, flush=True)
     await asyncio.sleep(60)
 
 asyncio.run(main())

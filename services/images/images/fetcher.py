@@ -19,6 +19,7 @@ from imagefile.formats import parse_format
 from images.domain import direct_uploads, fetches
 from images.domain.fetches import Claim
 from images.domain.retries import Place
+from images.failing_hosts import MOST_IN_A_ROW, FailingHosts
 from images.formats.header import too_large_text
 from images.tables import Image
 from images.upload_tables import DirectUpload
@@ -42,6 +43,7 @@ PASSING = frozenset(
 """Outbound's reasons for which another try may succeed soon."""
 PAUSES_SECONDS = (2.0, 10.0)
 """Pauses before the next tries of a host that failed."""
+LEFT_ALONE = f"The last {MOST_IN_A_ROW} links to this host failed. Retry the image in a minute."
 LATER_SECONDS = 5.0
 """A fetch that cannot go on because of us begins again after this time."""
 POLL_SECONDS = 1.0
@@ -59,6 +61,7 @@ class Fetcher:
         self._parallel = parallel
         self._most_of_user = max(1, parallel // 2)
         self._id = uuid.uuid4()
+        self._failing_hosts = FailingHosts()
         self._running = dict[int, int]()
         """The user of each fetch under way, by the id of its image."""
 
@@ -110,13 +113,18 @@ class Fetcher:
         fetched.labels(outcome).inc()
 
     async def _try(self, claim: Claim) -> str:
+        if claim.url and self._failing_hosts.is_left_alone(claim.user_id, claim.url):
+            await self._fail(claim, errors.invalid({FIELD: [LEFT_ALONE]}))
+            return "left_alone"
         try:
-            return await self._store(claim)
+            outcome = await self._store(claim)
         except _Unwanted:
             async with self._context.sessions.begin() as session:
                 await fetches.forget_unwanted(session, claim)
             return "unwanted"
         except errors.InvalidArgument as error:
+            if claim.url and _is_of_file(error):
+                self._failing_hosts.note_failure(claim.user_id, claim.url)
             if error.reason in PASSING and claim.failures < len(PAUSES_SECONDS):
                 await self._put_off(claim, PAUSES_SECONDS[claim.failures], failed=True)
                 return "tried_again"
@@ -126,6 +134,9 @@ class Fetcher:
             _report("a file of a manifest is not fetched yet", error)
             await self._put_off(claim, LATER_SECONDS, failed=False)
             return "put_off"
+        if claim.url:
+            self._failing_hosts.note_success(claim.user_id, claim.url)
+        return outcome
 
     async def _store(self, claim: Claim) -> str:
         """Fetch the file, check and store it, and queue the image.
@@ -134,7 +145,7 @@ class Fetcher:
         """
         with self._context.memory.account(claim.user_id) as account:
             filename, data, direct = await self._read(claim, account)
-            header = await self._context.read_header(data)
+            header = await self._context.read_header(data, claim.user_id)
             original = Original(filename, len(data), header)
             async with Intake(self._context, claim.user_id) as intake:
                 await intake.start_storing(original, data)
@@ -183,10 +194,11 @@ class Fetcher:
 
     async def _fail(self, claim: Claim, error: errors.InvalidArgument) -> None:
         message = next((text for texts in error.fields.values() for text in texts), error.message)
-        is_of_file = not error.fields or bool(error.fields.keys() & {FIELD, "image", direct_uploads.FIELD})
         async with self._context.sessions.begin() as session:
             if image := await fetches.lock(session, claim):
-                await fetches.fail(session, image, message, self._context.rules, retryable=is_of_file)
+                if claim.upload_id:
+                    await direct_uploads.expire_soon(session, claim.upload_id)
+                await fetches.fail(session, image, message, self._context.rules, retryable=_is_of_file(error))
 
 
 class _Unwanted(Exception):
@@ -227,6 +239,11 @@ def _options(image: Image, claim: Claim) -> UploadOptions:
             expires_in=image.expires_in,
         ),
     )
+
+
+def _is_of_file(error: errors.InvalidArgument) -> bool:
+    """Return whether the file is at fault, or there is none. Otherwise its options are."""
+    return not error.fields or bool(error.fields.keys() & {FIELD, "image", direct_uploads.FIELD})
 
 
 def _report(event: str, error: Exception) -> None:

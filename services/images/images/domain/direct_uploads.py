@@ -6,7 +6,7 @@ second use is refused by its name. Then the object is deleted, whatever was put 
 
 import uuid
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col, delete, func, select, update
@@ -21,6 +21,8 @@ from loupe import refusals
 FIELD = "upload_id"
 FOLDER = "images/incoming/"
 LIFETIME = timedelta(hours=24)
+LINK_LIFETIME = timedelta(hours=1)
+"""So long a link works with which a client stores its file, also after that was used."""
 MOST_UNUSED, MOST_UNUSED_BYTES = 100, 2 << 30
 """So many files and bytes of a user may wait for their use."""
 EXPIRED_AT_ONCE = 500
@@ -64,7 +66,7 @@ async def use(session: AsyncSession, upload: DirectUpload) -> None:
     changed = await session.exec(
         update(DirectUpload)
         .where(col(DirectUpload.id) == upload.id, col(DirectUpload.used_at).is_(None))
-        .values(used_at=func.now())
+        .values(used_at=func.now(), expires_at=_soon())
     )
     if not changed.rowcount:
         raise _already_used()
@@ -103,6 +105,16 @@ async def get_taken(session: AsyncSession, upload_id: uuid.UUID) -> DirectUpload
     return upload
 
 
+async def expire_soon(session: AsyncSession, upload_id: uuid.UUID) -> None:
+    """Keep an upload whose file was read for an hour at most.
+
+    Until then its link may store the file again, which would take space that nothing counts.
+    """
+    await session.exec(
+        update(DirectUpload).where(col(DirectUpload.id) == upload_id).values(expires_at=_soon())
+    )
+
+
 async def delete_expired(session: AsyncSession) -> bool:
     """Delete up to 500 rows whose time is over, with their objects. Return whether more may be left."""
     expired = (
@@ -134,6 +146,10 @@ async def _delete(session: AsyncSession, condition: sa.ColumnElement[bool]) -> i
     if keys:
         await jobs.drop_objects(session, *keys)
     return len(keys)
+
+
+def _soon() -> sa.ColumnElement[datetime]:
+    return func.least(col(DirectUpload.expires_at), func.now() + LINK_LIFETIME)
 
 
 def _waits() -> tuple[sa.ColumnElement[bool], ...]:

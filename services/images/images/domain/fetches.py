@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from images.domain import batch_progress, jobs
+from images.domain import batch_progress, direct_uploads, jobs
 from images.tables import Image, Status
 from images.upload_tables import DirectUpload, ImageSource
 from loupe.inference.v1 import inference_pb2
@@ -136,6 +136,7 @@ async def complete(
     await batch_progress.record_file(session, image)
     await session.exec(sa.delete(ImageSource).where(col(ImageSource.image_id) == image.id))
     if direct:
+        await direct_uploads.expire_soon(session, direct.id)
         await jobs.drop_objects(session, direct.object_key)
     await session.flush()
     await jobs.dispatch(session, image.user_id, rules)

@@ -174,7 +174,7 @@ class _Receiver:
         self._account.remove(self._account.used - len(self._data))  # of the file that is stored now
         data, self._data = bytes(self._data), bytearray()
         try:
-            header = await self._context.read_header(data)
+            header = await self._context.read_header(data, self._account.user_id)
         except errors.InvalidArgument as error:
             self.fields[self._field] = [text for texts in error.fields.values() for text in texts]
             self._account.remove(len(data))

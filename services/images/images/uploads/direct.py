@@ -12,7 +12,7 @@ import uuid
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -28,7 +28,6 @@ from images.uploads.memory import Account
 from images.uploads.single import Upload
 from loupe.images.v1 import images_pb2 as pb
 
-LINK_LIFETIME = timedelta(hours=1)
 RANGE_BYTES = 1 << 20
 DEFAULT_TYPE = "application/octet-stream"
 LONGEST_TYPE = 127
@@ -96,8 +95,8 @@ class DirectUploads:
         if upload.sha256:
             headers["x-amz-checksum-sha256"] = b64encode(bytes.fromhex(upload.sha256)).decode()
         signed = headers | {"Content-Length": str(upload.bytes)}
-        url = self._context.blobs.presigned_put(upload.object_key, LINK_LIFETIME, signed)
-        return Link(upload, url, headers, now() + LINK_LIFETIME)
+        url = self._context.blobs.presigned_put(upload.object_key, direct_uploads.LINK_LIFETIME, signed)
+        return Link(upload, url, headers, now() + direct_uploads.LINK_LIFETIME)
 
     async def read_into(self, upload: Upload, user_id: int, account: Account) -> None:
         """Give the upload the file that it names by `upload_id`.

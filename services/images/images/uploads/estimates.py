@@ -118,7 +118,8 @@ class Estimates:
         async with self._context.sessions.begin() as session:
             upload = await direct_uploads.get(session, user_id, request.upload_id)
         with self._context.memory.account(user_id) as account:
-            return await self._context.read_header(await self._uploads.read(upload, account))
+            data = await self._uploads.read(upload, account)
+            return await self._context.read_header(data, user_id)
 
     async def _refuse_over_limit(self, user_id: int) -> None:
         async with self._context.sessions.begin() as session:

@@ -60,10 +60,13 @@ class ServiceContext:
     submissions: Submissions
     memory: UploadMemory = field(default_factory=lambda: UploadMemory(UPLOAD_MEMORY_BYTES))
 
-    async def read_header(self, data: bytes) -> Header:
-        """Return the file's header. Raise `InvalidArgument` on the field `image` if it cannot be upscaled."""
+    async def read_header(self, data: bytes, user_id: int) -> Header:
+        """Return the header of the user's file.
+
+        Raise `InvalidArgument` on the field `image` if it cannot be upscaled.
+        """
         limits = Limits(self.settings.largest_input_pixels, self.settings.formats)
-        return await self.parsers.read_header(data, limits)
+        return await self.parsers.read_header(data, limits, str(user_id))
 
     def limits(self, max_scale: int = sizing.LARGEST_SCALE) -> sizing.Limits:
         """Return the limits of results, by default without those of the plan."""

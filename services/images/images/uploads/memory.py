@@ -53,14 +53,14 @@ class Account:
 
     def __init__(self, memory: UploadMemory, user_id: int) -> None:
         self._memory = memory
-        self._user_id = user_id
+        self.user_id = user_id
         self.used = 0
 
     def add(self, count: int) -> None:
         """Count bytes before they are stored. Raise `Unavailable` if there is no memory for them."""
-        self._memory.take(self._user_id, count)
+        self._memory.take(self.user_id, count)
         self.used += count
 
     def remove(self, count: int) -> None:
-        self._memory.give_back(self._user_id, count)
+        self._memory.give_back(self.user_id, count)
         self.used -= count

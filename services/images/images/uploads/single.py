@@ -137,7 +137,7 @@ class Uploads:
         Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
         """
         model_names = await self._context.model_names(upload.options.model)
-        reading = self._context.read_header(upload.data)
+        reading = self._context.read_header(upload.data, user_id)
         options, header = await check(upload.options, model_names, reading, upload.field_name)
         original = Original(upload.filename, len(upload.data), header)
         limits = self._context.limits()

@@ -3,15 +3,13 @@
 A child's answer is checked like any input, because a hostile file may have taken control of the child.
 """
 
-import asyncio
-import json
-from dataclasses import asdict
+import functools
 from typing import cast, overload
 
 import numpy as np
 
 from common.shares import Shares
-from confinement.process import ConfinedProcess
+from confinement.pool import Pool, PooledChild, within
 from confinement.walls import Report
 from imagefile.formats import parse_format
 from inference.decoding import pictures
@@ -43,12 +41,9 @@ class Decoder:
         deadline_seconds: float = 120,
     ) -> None:
         self._limits = limits or Limits()
-        self._files_per_process = files_per_process
         self._deadline_seconds = deadline_seconds
-        self._free = asyncio.Semaphore(processes)
+        self._pool = Pool(Child, processes=processes, files_per_process=files_per_process)
         self.shares = Shares(max(1, processes // 2))  # or one user's slow files would make all others wait
-        self._children: set[Child] = set()
-        self._idle: list[Child] = []
 
     @overload
     async def decode(
@@ -70,119 +65,58 @@ class Decoder:
         `Undecodable` for a file that cannot be decoded, also if the child runs out of time or memory, and
         `DecoderCrashed` for a child that was ended from outside, or hung.
         """
-        async with self.shares.place(fairness_key), self._free:
-            child = self._take_child(self._limits.for_pixels(most_pixels))
+        limits = self._limits.for_pixels(most_pixels)
+        async with self.shares.place(fairness_key), self._pool.child(limits) as child:
+            deadline = self._deadline_seconds * limits.cpu_seconds / self._limits.cpu_seconds
+            work = functools.partial(child.decode, data, all_pictures=all_pictures)
             try:
-                return await self._decode_within_deadline(child, data, all_pictures=all_pictures)
-            finally:
-                await self._give_back(child)
+                return await within(deadline, child, work)
+            except TimeoutError as error:
+                raise DecoderCrashed(f"the decoding child hung: {error}") from error
 
     async def walls(self) -> Report:
         """Start a child, which the next file gets, and return which walls stand around it."""
-        async with self._free:
-            child = self._take_child(self._limits)
-            report = await asyncio.to_thread(child.report)
-            await self._give_back(child)
-            return report
+        return await self._pool.walls(self._limits)
 
     async def aclose(self) -> None:
         """End all children. A decode that still runs raises `DecoderCrashed`."""
-        for child in self._children:
-            child.kill()
-        while self._idle:
-            await self._end(self._idle.pop())
-
-    def _take_child(self, limits: Limits) -> "Child":
-        """Return an idle child with these limits, or a new one: a process cannot raise its own limits."""
-        while self._idle:
-            child = self._idle.pop()
-            if child.is_alive and child.limits == limits:
-                return child
-            self._children.discard(child)
-            child.end()
-        child = Child(limits)
-        self._children.add(child)
-        return child
-
-    async def _decode_within_deadline(
-        self, child: "Child", data: bytes, *, all_pictures: bool
-    ) -> Picture | Animation | Pages:
-        """Return the decoded file. Kill the child if it takes too long or the caller is cancelled.
-
-        Otherwise its late answer could be taken for the answer to the next file.
-        """
-        work = asyncio.create_task(asyncio.to_thread(child.decode, data, all_pictures=all_pictures))
-        deadline = self._deadline_seconds * child.limits.cpu_seconds / self._limits.cpu_seconds
-        try:
-            if not (await asyncio.wait([work], timeout=deadline))[0]:
-                raise DecoderCrashed(f"the decoding child sent no answer within {deadline} s")
-            return work.result()
-        finally:
-            if not work.done():
-                child.kill()
-                await asyncio.gather(work, return_exceptions=True)
-
-    async def _give_back(self, child: "Child") -> None:
-        if child.is_alive and child.files < self._files_per_process:
-            self._idle.append(child)
-        else:
-            await self._end(child)
-
-    async def _end(self, child: "Child") -> None:
-        self._children.discard(child)
-        await asyncio.to_thread(child.end)
+        await self._pool.aclose()
 
 
-class Child:
+class Child(PooledChild[Limits]):
     """One decoding process. Its methods block."""
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self._process = ConfinedProcess(*PROGRAM, json.dumps(asdict(limits)))
-        self.files = 0
-
-    @property
-    def is_alive(self) -> bool:
-        return self._process.is_alive
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        super().__init__(limits, *PROGRAM)
 
     def report(self) -> Report:
         """Return which walls stand around the child. Raise an error if it ends before it says so."""
         try:
-            return self._process.report()
+            return super().report()
         except (OSError, EOFError, ValueError, TypeError) as error:
             raise self._crash(error) from error
 
     def decode(self, data: bytes, *, all_pictures: bool = False) -> Picture | Animation | Pages:
         self.files += 1
         try:
-            token = self._process.request(data, self.limits.seconds_for(0), option=all_pictures)
+            token = self.process.request(data, self.limits.seconds_for(0), option=all_pictures)
             return self._receive(token)
         except Undecodable:
             raise
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
             raise self._crash(error) from error
 
-    def kill(self) -> None:
-        self._process.kill()
-
-    def end(self) -> None:
-        self._process.end()
-
     def _crash(self, error: Exception) -> Undecodable | DecoderCrashed:
         self.end()
-        return crash(self._process.exit_code, error)
+        return crash(self.process.exit_code, error)
 
     def _receive(self, token: bytes) -> Picture | Animation | Pages:
         header = self._read_header()
         while "pixels" in header:
-            self._process.allow_cpu(self.limits.seconds_for(header["pixels"]))
+            self.process.allow_cpu(self.limits.seconds_for(header["pixels"]))
             header = self._read_header()
         picture = None if "reason" in header else self._read_all(header)
-        self._process.read_token(token)
+        self.process.read_token(token)
         if picture is None:
             refusal = cast("Refusal", header)
             raise Undecodable(refusal["message"], reason=refusal["reason"])
@@ -262,10 +196,10 @@ class Child:
         )
 
     def _read_header(self) -> Announcement | DecodedHeader | Refusal:
-        return self._process.read_header()
+        return self.process.read_header()
 
     def _read_pixels(self, *shape: int, dtype: type[np.generic] = np.uint8) -> Pixels:
         """Return the next samples of the answer. They are read into the array directly, to save memory."""
         pixels = np.empty(shape, dtype)
-        self._process.read_into(pixels.reshape(-1).view(np.uint8).data)
+        self.process.read_into(pixels.reshape(-1).view(np.uint8).data)
         return pixels
