@@ -35,7 +35,7 @@ TYPE_BYTES = {
     FLOAT: 4,
     DOUBLE: 8,
 }
-SEPARATE_PLANES = 2
+SEPARATE_PLANES, UNCOMPRESSED, YCBCR = 2, 1, 6
 STRUCTURE = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, EXTRA_SAMPLES, SAMPLE_FORMAT)
 """Tags that say where the pixels are and how they are stored."""
 MOST_VALUES = 65_536
@@ -211,10 +211,29 @@ class Tags:
         return default
 
     def pieces(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the offsets and the lengths of all strips, or else of all tiles."""
+        """Return the offsets and the lengths of all strips, or else of all tiles.
+
+        The lengths of uncompressed strips follow from the size of the picture. Some writers state none, or that
+        of a whole strip for a last one that is shorter.
+        """
         if STRIP_OFFSETS in self:
-            return self.numbers(STRIP_OFFSETS), self.numbers(STRIP_LENGTHS)
+            offsets = self.numbers(STRIP_OFFSETS)
+            return offsets, self._uncompressed_lengths(len(offsets)) or self.numbers(STRIP_LENGTHS)
         return self.numbers(TILE_OFFSETS), self.numbers(TILE_LENGTHS)
+
+    def _uncompressed_lengths(self, count: int) -> tuple[int, ...]:
+        """Return the bytes of `count` strips, or none if they are compressed or subsampled."""
+        if self.number(COMPRESSION, UNCOMPRESSED) != UNCOMPRESSED or self.number(PHOTOMETRIC, 0) == YCBCR:
+            return ()
+        samples = 1 if self.number(PLANES, 1) == SEPARATE_PLANES else self.number(SAMPLES, 1)
+        height, bits = self.number(HEIGHT), self.number(BITS, 1)
+        rows = min(height, self.number(ROWS_PER_STRIP, height))
+        if min(rows, bits, samples) < 1:
+            return ()
+        row_bytes, in_plane = (self.number(WIDTH) * samples * bits + 7) // 8, -(-height // rows)
+        return tuple(
+            row_bytes * min(rows, height - index % in_plane * rows) for index in range(count)
+        )
 
 
 def coded_pixels(tags: Tags) -> int:
