@@ -231,9 +231,7 @@ class Tags:
         if min(rows, bits, samples) < 1:
             return ()
         row_bytes, in_plane = (self.number(WIDTH) * samples * bits + 7) // 8, -(-height // rows)
-        return tuple(
-            row_bytes * min(rows, height - index % in_plane * rows) for index in range(count)
-        )
+        return tuple(row_bytes * min(rows, height - index % in_plane * rows) for index in range(count))
 
 
 def coded_pixels(tags: Tags) -> int:
