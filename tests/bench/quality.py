@@ -44,8 +44,8 @@ ROUNDED = "auto bf16"
 MOST_LOST = 0.1
 """How many dB `auto` may lose on a kind of picture against the best model that `auto` may choose for it."""
 ONLY_FOR_DRAWINGS = "art"
-"""The model that `auto` keeps for drawings. It takes four times the arithmetic of `clean`, gains up to 1 dB on
-screenshots, and loses 0.6 to 1.9 dB on clean photos.
+"""The model that `auto` keeps for drawings. It takes four times the arithmetic of `clean`, gains up to 1 dB
+on screenshots, and loses 0.6 to 1.9 dB on clean photos.
 """
 MOST_LOST_BY_ROUNDING = 0.06
 """How many dB bfloat16 may lose against single precision on a kind of picture. Measured: at most 0.04, but

@@ -4,7 +4,6 @@ The files are written byte by byte. tifffile reads a part of them, to show that 
 """
 
 import io
-import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +25,6 @@ from tests.inference.tiff_files import (
     CIELAB,
     CMYK,
     JPEG,
-    LONG,
     MASK,
     PALETTE,
     RGB,
@@ -253,27 +251,6 @@ def test_subsampled_ycbcr_is_read(
     _, found, _ = decoded(data)
 
     assert np.abs(found - truth(samples.astype(np.uint8), kind)[0]).max() * 255 < 1.6
-
-
-@pytest.mark.parametrize(("bits", "photometric"), [(1, BLACK_IS_ZERO), (8, RGB), (16, RGB)])
-@pytest.mark.parametrize("planes", [1, 2])
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_lengths_of_uncompressed_strips_may_be_missing_or_too_long(
-    bits: int, photometric: int, planes: int, order: str
-) -> None:
-    kind = Kind(bits=bits, photometric=photometric, planes=planes, order=order)
-    samples = some_samples(kind)
-    count = -(-SIZE[0] // kind.rows) * (COLOURS[photometric] if planes == 2 else 1)
-    lengths, unknown_tag = (struct.pack(f"{order}HHI", tag, LONG, count) for tag in (279, 280))
-
-    missing = a_tiff(samples, kind).replace(lengths, unknown_tag)
-    too_long = a_tiff(samples, replace(kind, other_tags={279: (LONG, (5_000,) * count)}))
-    incomplete = a_tiff(samples, replace(kind, other_tags={257: (LONG, (500,))}))
-
-    for data in (missing, too_long):
-        assert_right(data, samples, kind)
-    with pytest.raises(errors.InvalidArgument):
-        sniff(incomplete, largest_pixels=1_000_000)
 
 
 @pytest.mark.parametrize("bits", [8, 16])

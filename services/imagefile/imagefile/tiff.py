@@ -35,7 +35,7 @@ TYPE_BYTES = {
     FLOAT: 4,
     DOUBLE: 8,
 }
-SEPARATE_PLANES, UNCOMPRESSED, YCBCR = 2, 1, 6
+SEPARATE_PLANES, UNCOMPRESSED, OLD_JPEG, YCBCR = 2, 1, 6, 6
 STRUCTURE = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, EXTRA_SAMPLES, SAMPLE_FORMAT)
 """Tags that say where the pixels are and how they are stored."""
 MOST_VALUES = 65_536
@@ -139,8 +139,10 @@ def entries_at(data: Data, directory: int, number_format: NumberFormat) -> Itera
 def walk(data: Data) -> None:
     """Raise `ParserBomb` for too many tags or values, or for strips or tiles that share bytes of the file."""
     tags, pieces = Tags(data), list[tuple[int, int]]()
-    with suppress(ValueError, struct.error):
+    with suppress(ValueError, struct.error, ZeroDivisionError):
         pieces = sorted(zip(*tags.pieces(), strict=False))
+        if len(pieces) < tags.count_pieces():
+            return  # the file is incomplete, and refused for that
     total, shared, end = 0, 0, 0
     for start, size in pieces:
         total += size
@@ -213,13 +215,26 @@ class Tags:
     def pieces(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return the offsets and the lengths of all strips, or else of all tiles.
 
-        The lengths of uncompressed strips follow from the size of the picture. Some writers state none, or that
-        of a whole strip for a last one that is shorter.
+        The lengths of uncompressed strips follow from the size of the picture. Some writers state none, or
+        that of a whole strip for a last one that is shorter.
         """
         if STRIP_OFFSETS in self:
             offsets = self.numbers(STRIP_OFFSETS)
             return offsets, self._uncompressed_lengths(len(offsets)) or self.numbers(STRIP_LENGTHS)
         return self.numbers(TILE_OFFSETS), self.numbers(TILE_LENGTHS)
+
+    def count_pieces(self) -> int:
+        """Return how many strips or tiles the picture needs in all planes.
+
+        Raise `ValueError` or `ZeroDivisionError` if the file does not say it.
+        """
+        width, height = self.number(WIDTH), self.number(HEIGHT)
+        planes = self.number(SAMPLES, 1) if self.number(PLANES, 1) == SEPARATE_PLANES else 1
+        if self.number(COMPRESSION, UNCOMPRESSED) == OLD_JPEG:
+            return 1  # its strips may be places within a single JPEG
+        if STRIP_OFFSETS in self:
+            return planes * -(-height // min(height, self.number(ROWS_PER_STRIP, height)))
+        return planes * -(-width // self.number(TILE_WIDTH)) * -(-height // self.number(TILE_HEIGHT))
 
     def _uncompressed_lengths(self, count: int) -> tuple[int, ...]:
         """Return the bytes of `count` strips, or none if they are compressed or subsampled."""
@@ -247,12 +262,14 @@ def is_complete(data: Data) -> bool:
 
 
 def has_all_pieces(tags: Tags, file_bytes: int) -> bool:
-    """Return whether all strips or tiles lie within the file (section 8), and the tags of `STRUCTURE` are
-    integers.
+    """Return whether there are strips or tiles for all pixels, which lie within the file (section 8), and the
+    tags of `STRUCTURE` are integers. Decoders leave missing tiles black.
     """
     if any(tag in tags and not tags.has_integers(tag) for tag in STRUCTURE):
         return False
     offsets, lengths = tags.pieces()
-    if not offsets or not lengths:
+    needed = tags.count_pieces()
+    if not offsets or not lengths or min(len(offsets), len(lengths)) < needed:
         return False
-    return all(start + size <= file_bytes for start, size in zip(offsets, lengths, strict=False))
+    places = zip(offsets, lengths, strict=False)
+    return all(start and size and start + size <= file_bytes for start, size in places)
