@@ -139,7 +139,7 @@ def entries_at(data: Data, directory: int, number_format: NumberFormat) -> Itera
 def walk(data: Data) -> None:
     """Raise `ParserBomb` for too many tags or values, or for strips or tiles that share bytes of the file."""
     tags, pieces = Tags(data), list[tuple[int, int]]()
-    with suppress(ValueError, struct.error, ZeroDivisionError):
+    with suppress(ValueError, struct.error):
         pieces = sorted(zip(*tags.pieces(), strict=False))
         if len(pieces) < tags.count_pieces():
             return  # the file is incomplete, and refused for that
@@ -224,28 +224,34 @@ class Tags:
         return self.numbers(TILE_OFFSETS), self.numbers(TILE_LENGTHS)
 
     def count_pieces(self) -> int:
-        """Return how many strips or tiles the picture needs in all planes.
-
-        Raise `ValueError` or `ZeroDivisionError` if the file does not say it.
+        """Return how many strips or tiles the picture needs in all planes. Raise `ValueError` if the file
+        does not say it.
         """
-        width, height = self.number(WIDTH), self.number(HEIGHT)
-        planes = self.number(SAMPLES, 1) if self.number(PLANES, 1) == SEPARATE_PLANES else 1
         if self.number(COMPRESSION, UNCOMPRESSED) == OLD_JPEG:
             return 1  # its strips may be places within a single JPEG
-        if STRIP_OFFSETS in self:
-            return planes * -(-height // min(height, self.number(ROWS_PER_STRIP, height)))
-        return planes * -(-width // self.number(TILE_WIDTH)) * -(-height // self.number(TILE_HEIGHT))
+        width, height = self.number(WIDTH), self.number(HEIGHT)
+        across, down = width, self.number(ROWS_PER_STRIP, height)
+        if STRIP_OFFSETS not in self:
+            across, down = self.number(TILE_WIDTH), self.number(TILE_HEIGHT)
+        if min(width, height, across, down) < 1:
+            raise ValueError("strips or tiles without pixels")
+        planes = self.number(SAMPLES, 1) if self._has_planes() else 1
+        return planes * -(-width // across) * -(-height // down)
 
-    def _uncompressed_lengths(self, count: int) -> tuple[int, ...]:
-        """Return the bytes of `count` strips, or none if they are compressed or subsampled."""
+    def _has_planes(self) -> bool:
+        return self.number(PLANES, 1) == SEPARATE_PLANES
+
+    def _uncompressed_lengths(self, listed: int) -> tuple[int, ...]:
+        """Return the bytes of the strips that the picture needs, or none if they are compressed or
+        subsampled. `listed` is the number of strips in the file.
+        """
         if self.number(COMPRESSION, UNCOMPRESSED) != UNCOMPRESSED or self.number(PHOTOMETRIC, 0) == YCBCR:
             return ()
-        samples = 1 if self.number(PLANES, 1) == SEPARATE_PLANES else self.number(SAMPLES, 1)
-        height, bits = self.number(HEIGHT), self.number(BITS, 1)
+        samples = 1 if self._has_planes() else self.number(SAMPLES, 1)
+        row_bytes = (self.number(WIDTH) * samples * self.number(BITS, 1) + 7) // 8
+        height, count = self.number(HEIGHT), min(listed, self.count_pieces())
         rows = min(height, self.number(ROWS_PER_STRIP, height))
-        if min(rows, bits, samples) < 1:
-            return ()
-        row_bytes, in_plane = (self.number(WIDTH) * samples * bits + 7) // 8, -(-height // rows)
+        in_plane = -(-height // rows)
         return tuple(row_bytes * min(rows, height - index % in_plane * rows) for index in range(count))
 
 
