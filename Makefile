@@ -132,7 +132,7 @@ chaos-report: .venv/dev  ## write what the runs of make chaos found to docs/chao
 	@$(BIN)/python -m tests.chaos --report
 
 chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; `make test` also runs the chart's programs
-	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py brokers.py database_programs.py programs.py metrics_exported.py)
+	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py brokers.py database_programs.py programs.py object_store_program.py metrics_exported.py)
 
 lint: .venv/dev  ## check format, style, types, imports, contracts, migrations and Dockerfiles
 	@$(BIN)/ruff format --check .
