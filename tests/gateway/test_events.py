@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from loupe_local.stack import Stack
-from tests.client import pause_worker, upload_image, wait_for_status
+from tests.client import client_of, pause_worker, upload_image, wait_for_status
 from tests.contract.api_client import CORRUPT, SMALL, a_batch
 from tests.gateway.event_streams import event_stream
 from tests.gateway.harness import Harness, People, Person, gateway_on, settings_of
@@ -110,6 +110,21 @@ async def test_nobody_gets_events_of_others(gateway: Harness, person: Person, pe
         await stream.until("image.completed")
 
     assert {event.data["data"]["id"] for event in stream.seen} == {own}
+
+
+async def test_a_new_stream_begins_with_what_happens_after_it(
+    stack: Stack, gateway: Harness, person: Person
+) -> None:
+    """Nobody listens at its gateway before, which therefore reads nothing."""
+    async with client_of(stack, person.token) as elsewhere, event_stream(elsewhere) as other:
+        before = await upload_image(elsewhere, SMALL)
+        await other.until("image.completed")
+        async with gateway.client(person.token) as client, event_stream(client) as stream:
+            after = await upload_image(elsewhere, SMALL)
+            await stream.until("image.completed")
+
+    assert {event.data["data"]["id"] for event in stream.seen} == {after}
+    assert {event.data["data"]["id"] for event in other.seen} >= {before}
 
 
 async def test_filters_leave_out_what_they_do_not_name(gateway: Harness, person: Person) -> None:
