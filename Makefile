@@ -145,6 +145,7 @@ lint: .venv/dev  ## check format, style, types, imports, contracts, migrations a
 	@$(BIN)/buf lint proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check
 	@$(BIN)/python clients/python/generator --check
+	@$(BIN)/python -m tests.openapi
 	@for each in $(WITH_DATABASE); do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
 		| ../../$(BIN)/squawk --config ../../squawk.toml); done
 
