@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw
 from inference.decoding.pool import Decoder
 from inference.networks.registry import Model
 from inference.picture import Animation, Format, Picture
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
 from inference.plain import one_colour
+from inference.render_spec import RenderSpec
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
 from inference.upscaling import upscale

@@ -22,7 +22,17 @@ from loupe_client.pictures import is_same_format, may_be_picture
 CHUNK = 1 << 20
 REFUSALS = (errors.ValidationFailed, errors.BodyTooLarge, errors.BadRequest)
 """What the server will answer to the same file again."""
-OF_ALL_FILES = {"model", "denoise", "precision", "fit", "metadata", "quality", "dpi", "expires_in"}
+OF_ALL_FILES = {
+    "model",
+    "denoise",
+    "strength",
+    "precision",
+    "fit",
+    "metadata",
+    "quality",
+    "dpi",
+    "expires_in",
+}
 """Options that are wrong for every file, if they are wrong for one."""
 
 

@@ -71,6 +71,9 @@ def upscale(
     denoise: Annotated[
         int | None, typer.Option(min=0, max=3, help="How much noise clean and art take away.")
     ] = None,
+    strength: Annotated[
+        float | None, typer.Option(min=0, max=1, help="How much of enhance; the rest is faithful.")
+    ] = None,
     output_format: Annotated[
         str | None, typer.Option("--format", help="The format of the results, such as png.")
     ] = None,
@@ -114,8 +117,8 @@ def upscale(
     holiday@4x. What is done already is skipped, so that the same command goes on after an interruption.
     """
     options = {"scale": scale, "model": model, "format": output_format, "quality": quality, "fit": fit}
-    options |= {"denoise": denoise, "precision": precision, "metadata": metadata, "dpi": dpi}
-    options |= {"expires_in": expires_in, **exact_size(size)}
+    options |= {"denoise": denoise, "strength": strength, "precision": precision, "metadata": metadata}
+    options |= {"dpi": dpi, "expires_in": expires_in, **exact_size(size)}
     given = {name: value for name, value in options.items() if value is not None}
     job = resumed(output) if resume else Job(sources or [], given, output, recursive)
     if not job.sources:

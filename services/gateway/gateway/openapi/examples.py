@@ -81,6 +81,7 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
             "message": "A photo without visible wear: the model nearest to the original.",
             "denoise": None,
             "precision": "bf16",
+            "strength": None,
         },
         "progress": 100,
         "queue_position": None,
@@ -115,7 +116,7 @@ def retried(image: dict[str, Any]) -> dict[str, Any]:
         "upscaled_dimensions_formatted", "download_url", "queue_time", "download_expires_at", "previews",
     )  # fmt: skip
     no_model = {"asked": "auto", "used": None, "reason": None, "message": None}
-    no_model |= {"denoise": None, "precision": None}
+    no_model |= {"denoise": None, "precision": None, "strength": None}
     return {
         **image,
         **dict.fromkeys(result),
