@@ -231,6 +231,7 @@ def _output(upscaled: Upscaled, previews: Sequence[str], seconds: float) -> pb.O
         model_reason=choice.reason,
         model_message=choice.message,
         denoise=choice.denoise,
+        strength=choice.model.strength,
         pictures=upscaled.pictures,
         precision=upscaled.precision,
         previews=previews,
