@@ -1,8 +1,11 @@
 """Starts the images service."""
 
 import functools
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from nats.js import JetStreamContext
 
 from common import bus, db, log, metrics, outbox, process, rpc, tls, trace, walls
 from common.audit import STREAM
@@ -59,9 +62,6 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     billing = billing_pb2_grpc.BillingServiceStub(channel_to_billing(settings, credentials).grpc)
     outbound = outbound_pb2_grpc.OutboundServiceStub(channel_to_outbound(settings, credentials).grpc)
     context = await open_context(settings, sessions, blobs, billing)
-    rules, intents = context.rules, context.intents
-    orphans = Orphans(sessions, blobs, timedelta(seconds=settings.orphan_age_seconds))
-    results = events.Results(sessions, blobs, rules)
     async with bus.connection(settings.nats_url, "images", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         owned = (events.QUEUE, events.EVENTS, events.RESULTS, client_events.STREAM, bus.DEAD)
@@ -71,28 +71,47 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         dead_letters = DeadLetters(js, context)
         images_pb2_grpc.add_ImagesServiceServicer_to_server(ImagesService(context, dead_letters), server.grpc)
         server.bind(settings.listen, settings.tls)
-        sweeper = events.Sweeper(sessions, js, billing, rules, timedelta(seconds=settings.lost_after_seconds))
         await process.run_together(
             server.serve(),
             streams.keep_declared(),
             outbox.relay(sessions, js, settings.database_url),
             client_events.relay(sessions, nc, settings.database_url),
-            process.every(settings.orphans_seconds, functools.partial(client_events.delete_old, sessions)),
-            bus.consume(js, events.FINISHED, results.apply, parallel=2),
-            bus.consume(js, events.DROPPED, results.delete_objects),
-            bus.consume(js, events.USER_DELETED, events.Users(sessions, rules).delete_data),
             Fetcher(context, outbound, settings.parallel_fetches).run(),
-            intents.keep_alive(),
-            intents.undo_abandoned(),
+            context.intents.keep_alive(),
+            context.intents.undo_abandoned(),
             context.submissions.keep_alive(),
-            process.every(submissions.SWEEP_SECONDS, functools.partial(submissions.delete_expired, sessions)),
-            process.every(settings.sweep_seconds, sweeper.sweep),
-            process.every(settings.orphans_seconds, orphans.sweep),
-            process.every(expiry.SECONDS, expiry.Expiry(sessions).sweep),
-            process.every(settings.sweep_seconds, functools.partial(direct.delete_expired, sessions)),
+            *consumers(js, context),
+            *sweeps(js, context),
             metrics.keep_updated("images", functools.partial(gauges.update, sessions)),
             metrics.keep_updated("dead letters", dead_letters.measure),
         )
+
+
+def consumers(js: JetStreamContext, context: ServiceContext) -> list[Coroutine[object, object, None]]:
+    """Return the loops that handle messages of the broker, each to be awaited once."""
+    sessions, rules = context.sessions, context.rules
+    results = events.Results(sessions, context.blobs, rules)
+    return [
+        bus.consume(js, events.FINISHED, results.apply, parallel=2),
+        bus.consume(js, events.DROPPED, results.delete_objects),
+        bus.consume(js, events.USER_DELETED, events.Users(sessions, rules).delete_data),
+    ]
+
+
+def sweeps(js: JetStreamContext, context: ServiceContext) -> list[Coroutine[object, object, None]]:
+    """Return the loops that look for what is lost, expired or old, each to be awaited once."""
+    sessions, settings = context.sessions, context.settings
+    lost_after = timedelta(seconds=settings.lost_after_seconds)
+    sweeper = events.Sweeper(sessions, js, context.billing, context.rules, lost_after)
+    orphans = Orphans(sessions, context.blobs, timedelta(seconds=settings.orphan_age_seconds))
+    return [
+        process.every(settings.sweep_seconds, sweeper.sweep),
+        process.every(settings.sweep_seconds, functools.partial(direct.delete_expired, sessions)),
+        process.every(settings.orphans_seconds, orphans.sweep),
+        process.every(settings.orphans_seconds, functools.partial(client_events.delete_old, sessions)),
+        process.every(submissions.SWEEP_SECONDS, functools.partial(submissions.delete_expired, sessions)),
+        process.every(expiry.SECONDS, expiry.Expiry(sessions).sweep),
+    ]
 
 
 async def open_context(

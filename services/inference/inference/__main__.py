@@ -43,19 +43,13 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     blobs = Blobs(settings.store())
     await process.wait_for("object store", lambda: blobs.ping_object("images/originals/.ping"))
     readiness.mark_ready("object store")
-    triton = Triton(
-        settings.triton_target,
-        seconds=settings.tile_seconds,
-        shares_memory=settings.shared_memory,
-        secret=settings.read_triton_secret(),
-    )
+    triton = triton_of(settings)
     availability = Availability(triton, settings.models)
     parallel, tiling = await process.wait_for("triton", lambda: open_triton(triton, availability, settings))
     readiness.watch("triton", lambda: triton.is_healthy)
     images = await channel_to_images(settings, readiness)
-    decoder = Decoder(processes=2 * parallel)  # a small image never waits until a large one is decoded
+    decoder = await open_decoder(parallel)
     queues = events.Queues(settings.ack_wait_seconds)
-    walls.announce("decoding", {**protect_parent(), **await decoder.walls()})
     async with bus.connection(settings.nats_url, "inference", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         shared = (events.RESULTS, bus.DEAD)
@@ -106,6 +100,22 @@ async def channel_to_images(settings: Settings, readiness: metrics.Readiness) ->
     await process.wait_for("images", images.ready)
     readiness.watch("images", images.is_connected)
     return images
+
+
+def triton_of(settings: Settings) -> Triton:
+    return Triton(
+        settings.triton_target,
+        seconds=settings.tile_seconds,
+        shares_memory=settings.shared_memory,
+        secret=settings.read_triton_secret(),
+    )
+
+
+async def open_decoder(parallel: int) -> Decoder:
+    """Return the pool of decoding children. Announce the walls around them."""
+    decoder = Decoder(processes=2 * parallel)  # a small image never waits until a large one is decoded
+    walls.announce("decoding", {**protect_parent(), **await decoder.walls()})
+    return decoder
 
 
 async def open_triton(triton: Triton, availability: Availability, settings: Settings) -> tuple[int, Tiling]:

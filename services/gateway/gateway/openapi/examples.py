@@ -47,6 +47,21 @@ def accepted(number: int, name: str, **more: Any) -> dict[str, Any]:
     }
 
 
+MODEL_USED = {
+    "asked": "auto",
+    "used": "faithful",
+    "reason": "clean_photo",
+    "message": "A photo without visible wear: the model nearest to the original.",
+    "denoise": None,
+    "precision": "bf16",
+}
+PREVIEWS = {
+    "original_url": "https://files.example.com/images/previews/abc123.original.webp?X-Amz-Signature=1b77",
+    "result_url": "https://files.example.com/images/previews/abc123.result.webp?X-Amz-Signature=c04e",
+    "pyramids": [],
+}
+
+
 def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
     return {
         "id": number,
@@ -74,25 +89,14 @@ def completed(number: int, name: str, **more: Any) -> dict[str, Any]:
         "queue_time": 0.18,
         "download_expires_at": "2026-02-15T13:00:05.000000Z",
         "error": None,
-        "model": {
-            "asked": "auto",
-            "used": "faithful",
-            "reason": "clean_photo",
-            "message": "A photo without visible wear: the model nearest to the original.",
-            "denoise": None,
-            "precision": "bf16",
-        },
+        "model": MODEL_USED,
         "progress": 100,
         "queue_position": None,
         "estimated_seconds": None,
         "warnings": [],
         "earlier_errors": [],
         "original_url": "https://files.example.com/images/originals/abc123.jpg?X-Amz-Signature=9e1d",
-        "previews": {
-            "original_url": "https://files.example.com/images/previews/abc123.original.webp?X-Amz-Signature=1b77",
-            "result_url": "https://files.example.com/images/previews/abc123.result.webp?X-Amz-Signature=c04e",
-            "pyramids": [],
-        },
+        "previews": PREVIEWS,
         "webhook_url": None,
         "expires_at": None,
         "reference": None,

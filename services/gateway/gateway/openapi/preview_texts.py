@@ -27,15 +27,16 @@ EXAMPLE: Json = {
         },
     ],
 }
-PREVIEWS: Any = examples.IMAGE["previews"]
 FIELDS: Json = {
-    "previews": a_field("Small pictures for lists. Null until completed, and if there are none.", PREVIEWS),
+    "previews": a_field(
+        "Small pictures for lists. Null until completed, and if there are none.", examples.PREVIEWS
+    ),
     "Previews.original_url": a_field(
         "A link to the original as a WebP of at most 512 pixels a side. It works as long as `download_url`.",
-        PREVIEWS["original_url"],
+        examples.PREVIEWS["original_url"],
         format="uri",
     ),
-    "Previews.result_url": a_field("The same of the result.", PREVIEWS["result_url"], format="uri"),
+    "Previews.result_url": a_field("The same of the result.", examples.PREVIEWS["result_url"], format="uri"),
     "pyramids": {"description": "Which of the two pictures `getPyramid` has."},
     "Pyramid.url": a_field("A link to the file with all tiles.", EXAMPLE["url"], format="uri"),
     "Pyramid.expires_at": a_field("Until when the link works.", EXAMPLE["expires_at"], format="date-time"),
