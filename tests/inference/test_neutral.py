@@ -13,8 +13,9 @@ from inference.decoding.decoders import decode
 from inference.decoding.pool import Decoder
 from inference.networks.registry import Model
 from inference.picture import Animation, Format, Picture
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
 from inference.plain import neutral_channel, one_colour
+from inference.render_spec import RenderSpec
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
 from inference.upscaling import upscale
