@@ -1,6 +1,5 @@
 """The options of an image other than its size, such as model, format, quality and how long it is kept."""
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -124,8 +123,7 @@ def parse(form: Form, models: Collection[str]) -> Output:
 
     `models` are the names that clients may request. Raise `InvalidArgument` with every field at fault.
     """
-    fit, output_format, quality = form.fit, form.output_format, form.quality
-    metadata, model = form.metadata, form.model
+    fit, output_format, metadata, model = form.fit, form.output_format, form.metadata, form.model
     fields: dict[str, list[str]] = {}
     if fit and fit not in [*Fit]:
         fields["fit"] = [errors.choice_text("fit", [*Fit])]
@@ -137,29 +135,24 @@ def parse(form: Form, models: Collection[str]) -> Output:
         fields["model"] = [errors.choice_text("model", models)]
     if form.precision and form.precision not in [*Precision]:
         fields["precision"] = [errors.choice_text("precision", [*Precision])]
-    numbers = (
-        ("quality", quality, QUALITIES),
-        ("dpi", form.dpi, RESOLUTIONS),
-        ("denoise", form.denoise, LEVELS),
-        ("expires_in", form.expires_in, LIFETIMES),
-    )
-    for name, text, bounds in numbers:
-        if problem := _number_problem(name, text, bounds):
-            fields[name] = [problem]
+    quality = sizing.parse_integer("quality", form.quality, QUALITIES, fields)
+    dpi = sizing.parse_integer("dpi", form.dpi, RESOLUTIONS, fields)
+    denoise = sizing.parse_integer("denoise", form.denoise, LEVELS, fields)
+    expires_in = sizing.parse_integer("expires_in", form.expires_in, LIFETIMES, fields)
     if "denoise" not in fields and (problem := _denoise_problem(form.denoise, model or AUTO)):
         fields["denoise"] = [problem]
     if fields:
         raise errors.invalid(fields)
     return Output(
         format=CHOICES[output_format.lower()] if output_format else None,
-        quality=int(quality) if quality else None,
+        quality=quality,
         fit=Fit(fit or Fit.STRETCH),
         keeps_metadata=METADATA[metadata or "strip"],
         model=model or AUTO,
         precision=Precision(form.precision or Precision.AUTO),
-        dpi=int(form.dpi) if form.dpi else None,
-        denoise=int(form.denoise) if form.denoise else None,
-        expires_in=int(form.expires_in) if form.expires_in else None,
+        dpi=dpi,
+        denoise=denoise,
+        expires_in=expires_in,
     )
 
 
@@ -170,13 +163,3 @@ def _denoise_problem(text: str, model: str) -> str:
     return (
         f"The model {model} has no levels of denoising: leave the field out, or ask for {WITH_LEVELS_TEXT}."
     )
-
-
-def _number_problem(name: str, text: str, bounds: tuple[int, int]) -> str:
-    """Return why the text is no number within the bounds, or an empty string. An empty text is none."""
-    label = name.replace("_", " ")
-    if text and not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
-        return f"The {label} must be an integer."
-    if text and not bounds[0] <= int(text) <= bounds[1]:
-        return f"The {label} must be between {bounds[0]} and {bounds[1]}."
-    return ""
