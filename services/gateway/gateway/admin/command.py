@@ -14,6 +14,7 @@ from gateway.admin import (
     dead,
     failures,
     first_run,
+    installation,
     keys,
     objects,
     outcomes,
@@ -26,7 +27,7 @@ from gateway.admin.calls import Operator
 from gateway.admin.connection import read_settings
 from gateway.admin.failures import CommandFailed, UsageError
 
-NOUNS = (first_run, users, plans, quotas, audit, dead, webhooks, objects, outcomes, keys)
+NOUNS = (first_run, users, plans, quotas, audit, dead, webhooks, objects, outcomes, keys, installation)
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C stopped."""
 EPILOG = """example:
