@@ -24,7 +24,17 @@ from loupe_client.pictures import is_same_format, may_be_picture
 CHUNK = 1 << 20
 REFUSALS = (errors.ValidationFailed, errors.BodyTooLarge, errors.BadRequest)
 """What the server will answer to the same file again."""
-OF_ALL_FILES = {"model", "denoise", "precision", "fit", "metadata", "quality", "dpi", "expires_in"}
+OF_ALL_FILES = {
+    "model",
+    "denoise",
+    "strength",
+    "precision",
+    "fit",
+    "metadata",
+    "quality",
+    "dpi",
+    "expires_in",
+}
 """Options that are wrong for every file, if they are wrong for one."""
 FORMAT, NO_SUCH_CHOICE = "output_format", "must be one of"
 """How the server says that it does not know a value, whatever the file is."""

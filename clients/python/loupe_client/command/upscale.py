@@ -31,6 +31,7 @@ def upscale(
     model: given.Model = None,
     precision: given.Precision = None,
     denoise: given.Denoise = None,
+    strength: given.Strength = None,
     output_format: given.Format = None,
     quality: given.Quality = None,
     fit: given.Fit = None,
@@ -53,8 +54,8 @@ def upscale(
     holiday@4x. What is done already is skipped, so that the same command goes on after an interruption.
     """
     options = {"scale": scale, "model": model, "format": output_format, "quality": quality, "fit": fit}
-    options |= {"denoise": denoise, "precision": precision, "metadata": metadata, "dpi": dpi}
-    options |= {"expires_in": expires_in, **exact_size(size, scale)}
+    options |= {"denoise": denoise, "strength": strength, "precision": precision, "metadata": metadata}
+    options |= {"dpi": dpi, "expires_in": expires_in, **exact_size(size, scale)}
     chosen = {name: value for name, value in options.items() if value is not None}
     if sources == [piped.SOURCE] and not resume:
         return piped.upscale(server, chosen, output, overwrite=overwrite)

@@ -10,6 +10,9 @@ Size = Annotated[str | None, typer.Option(metavar="WxH", help="The exact size: 3
 Model = Annotated[str | None, typer.Option(help="A model that `loupe models` lists; by default auto.")]
 Precision = Annotated[str | None, typer.Option(help="exact for single precision; by default auto.")]
 Denoise = Annotated[int | None, typer.Option(min=0, max=3, help="How much noise clean and art take away.")]
+Strength = Annotated[
+    float | None, typer.Option(min=0, max=1, help="How much of enhance; the rest is faithful.")
+]
 Format = Annotated[str | None, typer.Option("--format", help="The format of the results, such as png.")]
 Quality = Annotated[int | None, typer.Option(min=1, max=100, help="For JPEG, WebP, AVIF and JPEG XL.")]
 Fit = Annotated[
