@@ -19,9 +19,10 @@ import math
 from asyncio import to_thread
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from common.blobs import Blobs
+from common.blobs import STORE_ERRORS, Blobs
 from imagefile.formats import keeps_all, media_type
 from imagefile.tiff_pages import enlarged
 from inference.decoding.pool import Decoder
@@ -37,6 +38,7 @@ from inference.previews.storing import store_previews
 from inference.render_spec import FORMATS, RenderSpec, spec_of
 from inference.sizing import Placement, PlacementWriter, place
 from inference.stage_metrics import count_pixels, timed
+from inference.store_outage import PATIENCE_SECONDS, Outage
 from inference.tiling.inference_cache import InferenceCache
 from inference.tiling.inference_count import InferenceCount
 from inference.tiling.progress import Progress, of_frame
@@ -77,6 +79,8 @@ class Pipeline:
     preview_rules: PreviewRules
     precision: str = "auto"
     """`exact` demands single precision for all images, and `auto` only for those whose orders do."""
+    patience_seconds: float = PATIENCE_SECONDS
+    """How long it waits for an object store that fails."""
 
     async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> Upscaled:
         """Return the result's file, the model that made it, and the number of its pages or frames.
@@ -110,7 +114,7 @@ class Pipeline:
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):
-            return await self.blobs.get(order.original_path)
+            return await Outage(self.patience_seconds).outlast(lambda: self.blobs.get(order.original_path))
 
     async def decode(self, order: images_pb2.WorkOrder, original: bytes) -> Picture | Animation | Pages:
         with timed("decode"):
@@ -131,12 +135,20 @@ class Pipeline:
         strength = order.strength if order.HasField("strength") else None
         return [await to_thread(choose_model, order.model, each, served, denoise, strength) for each in parts]
 
-    async def store(self, order: images_pb2.WorkOrder, upscaled: Upscaled) -> list[str]:
-        """Store the result and its previews. Return the names of those previews that are stored."""
+    async def store(
+        self, order: images_pb2.WorkOrder, upscaled: Upscaled, unwanted: asyncio.Task[Any] | None = None
+    ) -> list[str]:
+        """Store the result and its previews. Return the names of those previews that are stored.
+
+        If the store fails or refuses, the result is offered again, until the task `unwanted` has ended.
+        """
+        media = media_type(FORMATS[order.format])
+        put = partial(self.blobs.put, order.upscaled_path, upscaled.data, media)
+        outage = Outage(self.patience_seconds, unwanted)
         with timed("store"):
             stored, _ = await asyncio.gather(
-                store_previews(self.blobs, order.previews_path, upscaled.previews),
-                self.blobs.put(order.upscaled_path, upscaled.data, media_type(FORMATS[order.format])),
+                store_previews(self.blobs, order.previews_path, upscaled.previews, outage),
+                outage.outlast(put, STORE_ERRORS),
             )
             return stored
 

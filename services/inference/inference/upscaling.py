@@ -148,7 +148,7 @@ def rows_without_network(
 def network_input(picture: Picture) -> Pixels:
     """Return the colours as the network sees them: one channel of a picture without colour."""
     source = fill_hidden_colours(picture)
-    channel = neutral_channel(source)
+    channel = neutral_channel(source, is_lossless=picture.is_lossless)
     return source if channel is None else channel
 
 

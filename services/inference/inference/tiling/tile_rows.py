@@ -148,7 +148,8 @@ class TiledPass:
         def count(index: int) -> None:
             self._progress.pass_done(network, tile, index)
 
-        return await infer_tile(network, self._infer, tensor, tile.source, count, context)
+        longest = self._tiling.tile
+        return await infer_tile(network, self._infer, tensor, tile.source, count, context, longest)
 
     async def _open_row(self, tile: Tile) -> TileRow:
         """Return the tile's row, with memory for its result. Waits while too many rows are in memory."""
