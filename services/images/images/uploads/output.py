@@ -1,5 +1,6 @@
 """The options of an image other than its size, such as model, format, quality and how long it is kept."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
