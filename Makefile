@@ -132,7 +132,7 @@ chaos-report: .venv/dev  ## write what the runs of make chaos found to docs/chao
 	@$(BIN)/python -m tests.chaos --report
 
 chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; `make test` also runs the chart's programs
-	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py brokers.py database_programs.py programs.py metrics_exported.py)
+	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py brokers.py database_programs.py programs.py object_store_program.py metrics_exported.py)
 
 lint: .venv/dev  ## check format, style, types, imports, contracts, migrations and Dockerfiles
 	@$(BIN)/ruff format --check .
@@ -145,6 +145,7 @@ lint: .venv/dev  ## check format, style, types, imports, contracts, migrations a
 	@$(BIN)/buf lint proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check
 	@$(BIN)/python clients/python/generator --check
+	@$(BIN)/python -m tests.openapi
 	@for each in $(WITH_DATABASE); do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
 		| ../../$(BIN)/squawk --config ../../squawk.toml); done
 

@@ -138,6 +138,7 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
             "message": or_null(TEXT),
             "denoise": or_null(a("integer", minimum=0, maximum=3)),
             "precision": or_null(TEXT),
+            "strength": or_null(a("number", minimum=0, maximum=1)),
         }
     ),
     "progress": a("integer", minimum=0, maximum=100),

@@ -641,6 +641,10 @@ class Model(Answer):
     """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known,
     and if no network was needed.
     """
+    strength: float | None = None
+    """How much of `enhance` the result has, 0 to 1; the rest is `faithful`. Null from other models,
+    and until it is known.
+    """
 
 
 class NewSecondFactor(Answer):

@@ -758,6 +758,11 @@ export interface Model {
    * and if no network was needed.
    */
   precision: string | null;
+  /**
+   * How much of `enhance` the result has, 0 to 1; the rest is `faithful`. Null from other models, and
+   * until it is known.
+   */
+  strength: number | null;
 }
 
 /** The secret of a second factor that is not switched on yet. */

@@ -143,6 +143,7 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         work_kind=image.work_kind or "",
         dpi=image.dpi or 0,
         denoise=image.denoise_asked,
+        strength=image.strength_asked,
         fairness_key=fairness.key_of(image.user_id, settings.fairness_secret),
         pictures=image.pictures or 0,
         previews_path=previews.path_of(image),
@@ -196,6 +197,7 @@ def _model(image: Image) -> pb.Model:
         reason=image.model_reason or "",
         message=image.model_message or "",
         denoise=image.denoise_used,
+        strength=image.strength_used,
         precision=image.precision_used or "",
     )
 

@@ -13,6 +13,8 @@ QUOTA_USED_UP = 4
 UNREACHABLE = 5
 """The server does not answer, or is not Loupe."""
 INTERRUPTED = 130
+OUTPUT_CLOSED = 141
+"""The program that reads the output has ended: a shell gives this code to a program that SIGPIPE ends."""
 
 BY_ERROR = (
     (errors.QuotaExceeded, QUOTA_USED_UP),

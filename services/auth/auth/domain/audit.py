@@ -3,6 +3,7 @@
 An entry is stored once, however often its event is delivered. Entries outlive the account, with its id alone.
 """
 
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,6 +24,7 @@ from loupe.audit.v1 import audit_pb2
 MOST_COUNTED = 10_000
 """A list counts up to so many entries."""
 LARGEST_PAGE = 1000
+DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 NAMES = tuple(sorted(name for name, event in EVENTS.items() if event.is_audited))
 entries = Counter("loupe_audit_entries_total", "Events that reached the audit", ["outcome"])
 
@@ -79,10 +81,13 @@ async def page(
     Raise `InvalidArgument` with every filter that is wrong.
     """
     first, last = _parse(since, is_end=False), _parse(until, is_end=True)
+    from_problems = _problems("from", since, first)
+    if first and last and (first > last or (first == last and DAY.fullmatch(until))):
+        from_problems = ["The from must not be after the to."]
     users.raise_if_any(
         {
             "event": [errors.choice_text("event", NAMES)] if event and event not in NAMES else [],
-            "from": _problems("from", since, first),
+            "from": from_problems,
             "to": _problems("to", until, last),
         }
     )
@@ -147,7 +152,7 @@ async def _lock_owner_of_client(session: AsyncSession, user_id: int) -> bool:
 def _parse(text: str, *, is_end: bool) -> datetime | None:
     """Return the instant, or the start or end of the day."""
     try:
-        day = date.fromisoformat(text) if len(text) == len("2026-02-01") else None
+        day = date.fromisoformat(text) if DAY.fullmatch(text) else None
     except ValueError:
         return None
     if day is None:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from multipart import parse_options_header
 from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from common import errors
@@ -35,6 +36,16 @@ def _as_text(value: object) -> str:
 
 Text = Annotated[str, BeforeValidator(_as_text)]
 """A value that another service checks as a text. Numbers and booleans in JSON become texts as in a form."""
+
+
+def _refuse_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "a boolean is no number")
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_refuse_boolean)]
+"""A number, or a text with one."""
 
 
 async def parse_options(
@@ -113,6 +124,8 @@ def _from_form(text: str, list_fields: tuple[str, ...]) -> list[tuple[str, objec
 
 def _error_text(label: str, kind: str, *, in_list: bool) -> str:
     match kind:
+        case "missing":
+            return f"The {label} field is required."
         case "too_short":
             return f"The {label} must have at least one item."
         case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":

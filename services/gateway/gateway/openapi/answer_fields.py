@@ -154,6 +154,11 @@ FIELDS: Json = {
         "and if no network was needed.",
         "bf16",
     ),
+    "Model.strength": a_field(
+        "How much of `enhance` the result has, 0 to 1; the rest is `faithful`. Null from other models, and "
+        "until it is known.",
+        None,
+    ),
     "Download.download_url": _address("The link. It needs no token.", examples.DOWNLOAD["download_url"]),
     "filename": a_field("The name that the link gives to the file.", "photo.jpg"),
     "Download.expires_at": _instant("Until when the link works.", examples.DOWNLOAD["expires_at"]),

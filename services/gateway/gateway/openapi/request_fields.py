@@ -146,6 +146,11 @@ FIELDS: Json = {
         "refuse it.",
         1,
     ),
+    "strength": a_field(
+        "How much of `enhance` the result has: 0 is the result of `faithful`, 1 (default) that of `enhance`, "
+        "and between them both are blended. It counts to two decimals. The other models refuse it.",
+        0.5,
+    ),
     "precision": a_field(
         "How exactly networks compute. `auto` takes bfloat16 or half precision where that is faster and the "
         "result looks the same, `exact` single precision. Pictures of 16 bits always get single precision.",

@@ -64,6 +64,7 @@ OPTIONS: Json = {
     "metadata": METADATA | {"default": "strip"},
     "model": MODEL_NAME | {"default": "auto"},
     "denoise": {"type": "integer", "minimum": 0, "maximum": 3},
+    "strength": {"type": "number", "minimum": 0, "maximum": 1},
     "precision": PRECISION | {"default": "auto"},
     "dpi": {"type": "integer", "minimum": 1, "maximum": 65_535},
     "webhook_url": {"type": "string", "format": "uri", "maxLength": 2048},

@@ -8,7 +8,7 @@ from enum import StrEnum
 from common import errors
 from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, keeps_all
 from images.catalogue import AUTO
-from images.domain import expiry
+from images.domain import expiry, work
 from images.formats.header import Header
 from images.tables import Image
 from images.uploads import sizing
@@ -49,11 +49,17 @@ class Output:
     model: str = AUTO
     denoise: int | None = None
     """The level of denoising. None lets the worker choose."""
+    strength: float | None = None
+    """The share of `enhance` over `faithful`, 0 to 1. None is all of it."""
     precision: Precision = Precision.AUTO
     dpi: int | None = None
     """Pixels an inch. None keeps the original's."""
     expires_in: int | None = None
     """Seconds from the image's end until it is deleted. None keeps it."""
+
+    def work_kind(self, scale: int, *, is_worn: bool) -> str:
+        """Return the kind of work of an image with these options."""
+        return work.kind_of(work.model_of(self.model, self.strength), scale, is_worn=is_worn)
 
     def format_for(self, header: Header) -> Format:
         """Return the format of the result."""
@@ -105,6 +111,7 @@ class Output:
         row.precision = self.precision
         row.dpi = self.dpi
         row.denoise_asked = self.denoise
+        row.strength_asked = self.strength
         row.expires_in = self.expires_in
 
     def _is_lossy_and_opaque(self, header: Header) -> bool:
@@ -127,16 +134,16 @@ def parse(form: Form, models: Collection[str]) -> Output:
     fit, output_format, quality = form.fit, form.output_format, form.quality
     metadata, model = form.metadata, form.model
     fields: dict[str, list[str]] = {}
-    if fit and fit not in [*Fit]:
-        fields["fit"] = [errors.choice_text("fit", [*Fit])]
-    if output_format and output_format.lower() not in CHOICES:
-        fields["output_format"] = [errors.choice_text("output_format", CHOICES)]
-    if metadata and metadata not in METADATA:
-        fields["metadata"] = [errors.choice_text("metadata", METADATA)]
-    if model and model not in models:
-        fields["model"] = [errors.choice_text("model", models)]
-    if form.precision and form.precision not in [*Precision]:
-        fields["precision"] = [errors.choice_text("precision", [*Precision])]
+    choices = (
+        ("fit", fit, [*Fit]),
+        ("output_format", output_format.lower(), CHOICES),
+        ("metadata", metadata, METADATA),
+        ("model", model, models),
+        ("precision", form.precision, [*Precision]),
+    )
+    for name, text, allowed in choices:
+        if text and text not in allowed:
+            fields[name] = [errors.choice_text(name, allowed)]
     numbers = (
         ("quality", quality, QUALITIES),
         ("dpi", form.dpi, RESOLUTIONS),
@@ -148,6 +155,8 @@ def parse(form: Form, models: Collection[str]) -> Output:
             fields[name] = [problem]
     if "denoise" not in fields and (problem := _denoise_problem(form.denoise, model or AUTO)):
         fields["denoise"] = [problem]
+    if problem := _strength_problem(form.strength, model or AUTO):
+        fields["strength"] = [problem]
     if fields:
         raise errors.invalid(fields)
     return Output(
@@ -159,6 +168,7 @@ def parse(form: Form, models: Collection[str]) -> Output:
         precision=Precision(form.precision or Precision.AUTO),
         dpi=int(form.dpi) if form.dpi else None,
         denoise=int(form.denoise) if form.denoise else None,
+        strength=round(float(form.strength), 2) if form.strength else None,
         expires_in=int(form.expires_in) if form.expires_in else None,
     )
 
@@ -170,6 +180,24 @@ def _denoise_problem(text: str, model: str) -> str:
     return (
         f"The model {model} has no levels of denoising: leave the field out, or ask for {WITH_LEVELS_TEXT}."
     )
+
+
+def _strength_problem(text: str, model: str) -> str:
+    """Return why the strength cannot be used, or an empty string."""
+    if not text:
+        return ""
+    if not _is_share(text.strip()):
+        return "The strength must be a number between 0 and 1."
+    if model != work.ENHANCE:
+        return f"The model {model} has no strength: leave the field out, or ask for {work.ENHANCE}."
+    return ""
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return bool(re.fullmatch(r"[0-9.][0-9.e-]{0,29}", text)) and float(text) <= 1
+    except ValueError:
+        return False
 
 
 def _number_problem(name: str, text: str, bounds: tuple[int, int]) -> str:

@@ -40,6 +40,10 @@ class Model:
     """The level of denoising of `networks`. None if the model has no levels."""
     levels: Mapping[int, tuple[Network, ...]] = field(default_factory=dict)
     """The networks of each level of denoising that it has."""
+    under: tuple[Network, ...] = ()
+    """The networks whose result lies under that of `networks`, if its strength is less than 1."""
+    strength: float | None = None
+    """The share of `networks` in the result, 0 to 1. None if the model has none."""
 
     @property
     def factors(self) -> range:
@@ -51,6 +55,12 @@ class Model:
         if level is None or level not in self.levels:
             return self
         return replace(self, networks=self.levels[level], denoise=level)
+
+    def over(self, other: "Model", strength: float) -> "Model":
+        """Return the model with a result that is blended over that of the other one, by this share."""
+        if not strength:
+            return replace(self, networks=other.networks, strength=strength)
+        return replace(self, under=other.networks, strength=strength)
 
 
 AUTO = KNOWN_MODELS[0].name
