@@ -44,7 +44,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade test-cluster test-cluster-machine chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-console bench-quality bench-peers lock version release clean
+COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-models test-e2e test-upgrade test-cluster test-cluster-machine chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-console bench-quality bench-peers bench-memory lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -107,6 +107,10 @@ test-changed: .venv/dev models .loupe/helm/ready
 test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files of Pillow's own tests, and damaged files of every kind
 	@LOUPE_CORPUS=.loupe/corpus $(BIN)/pytest tests/corpus
 
+test-models: .venv/dev models  ## check and serve networks of others, which Loupe does not ship; downloads 160 MB, once
+	@PYTHONPATH=services/inference/models .loupe/triton/bin/python tests/foreign/convert.py .loupe/foreign
+	@LOUPE_OWN_MODELS=.loupe/foreign/entries LOUPE_TEST_STACK=cold $(BIN)/pytest tests/foreign
+
 test-e2e: .venv/dev models  ## run only the end-to-end tests; LOUPE_TEST_STACK=containers runs the stores in Docker
 	@LOUPE_TEST_STACK=$${LOUPE_TEST_STACK:-cold} $(BIN)/pytest tests/e2e
 
@@ -132,7 +136,7 @@ chaos-report: .venv/dev  ## write what the runs of make chaos found to docs/chao
 	@$(BIN)/python -m tests.chaos --report
 
 chart: .venv/dev .loupe/helm/ready  ## lint, render and validate the Helm chart; `make test` also runs the chart's programs
-	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py brokers.py database_programs.py programs.py metrics_exported.py)
+	@$(BIN)/pytest tests/chart $(addprefix --ignore=tests/chart/test_,alive.py brokers.py database_programs.py programs.py object_store_program.py metrics_exported.py)
 
 lint: .venv/dev  ## check format, style, types, imports, contracts, migrations and Dockerfiles
 	@$(BIN)/ruff format --check .
@@ -145,6 +149,7 @@ lint: .venv/dev  ## check format, style, types, imports, contracts, migrations a
 	@$(BIN)/buf lint proto
 	@PATH="$(CURDIR)/$(BIN):$$PATH" proto/generate --check
 	@$(BIN)/python clients/python/generator --check
+	@$(BIN)/python -m tests.openapi
 	@for each in $(WITH_DATABASE); do (cd services/$$each && ../../$(BIN)/alembic --quiet upgrade head --sql \
 		| ../../$(BIN)/squawk --config ../../squawk.toml); done
 
@@ -195,6 +200,9 @@ bench-absolute: .venv/dev models  ## measure seconds for photos of several sizes
 
 bench-peers: .venv/dev models  ## compare with other upscalers on this machine: make bench-peers [SIZES=256,1024,4096] [PEERS=torch]
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench.peers $(if $(SIZES),--sizes $(SIZES)) --peers "$(PEERS)"
+
+bench-memory: .venv/dev models  ## measure the most memory that Triton takes for a large result: make bench-memory [MODEL=faithful] [SIDE=4096]
+	@$(BIN)/python -m tests.bench.triton_memory $(if $(MODEL),--model $(MODEL)) $(if $(SIDE),--side $(SIDE))
 
 bench-console: .venv/dev models  ## measure what the console weighs, how soon it is usable, and a history of 100,000 images
 	@$(BIN)/python -m tests.bench.console

@@ -88,4 +88,5 @@ def pause_worker(stack: Stack) -> Generator[None]:
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # the test has killed it
+            os.kill(pid, signal.SIGCONT)

@@ -22,6 +22,7 @@ import version
 ROOT = version.ROOT
 TARGET = ROOT / ".loupe" / "release"
 CHART = Path("deploy/helm/loupe")
+DESCRIPTION = ("tests/openapi/released.json", "tests/openapi/accepted.txt")
 REGISTRY = "registry.example.com/loupe"
 """Stands for the registry if none is given: only the workflow publishes."""
 
@@ -86,10 +87,14 @@ def clone(folder: Path) -> Path:
 
 
 def write_version(copy: Path, wanted: str) -> list[str]:
-    """Write the version and the changelog's new heading; return the paths of the changed files."""
+    """Write the version, the changelog's new heading, and the API's description.
+
+    Lint compares later descriptions with this one. Return the paths of the changed files.
+    """
     log = copy / "CHANGELOG.md"
     log.write_text(changelog.release(log.read_text(), wanted, f"{datetime.now(UTC):%Y-%m-%d}"))
-    return [*version.write(wanted, copy), "CHANGELOG.md"]
+    subprocess.run([copy / ".venv/bin/python", "-m", "tests.openapi", "--write"], cwd=copy, check=True)
+    return [*version.write(wanted, copy), "CHANGELOG.md", *DESCRIPTION]
 
 
 def build(copy: Path, wanted: str, notes: str) -> Path:

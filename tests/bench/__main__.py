@@ -18,7 +18,9 @@ from loupe_local.state import REPOSITORY
 from tests.bench import (
     bombs,
     completeness,
+    direct_uploads,
     estimates,
+    expiring,
     fairness,
     gateway,
     handover,
@@ -42,6 +44,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
     idle = {name: share_mib(running.stores.supervisor.pid(name)) for name in NAMES}
     polls = await gateway.get_image_cpu(running)
     over_discarding, over_store_client, growth = await gateway.uploads(running)
+    direct = await direct_uploads.costs(running)
     start_seconds = await pipeline.seconds_to_start(running)
     images_ratio, busy_share = await pipeline.throughput(running, rounds)
     estimated = await estimates.errors(running)  # before the worker with a model that costs nothing
@@ -49,6 +52,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
     cpu_seconds = await overhead.cpu_seconds_per_image(running)
     waiting_costs = await waiting.costs(running)
     delivery_ms, delivery_ratio = await webhooks.delivery_over_idle(running)
+    sweep = await expiring.sweep_over_few(running)
     far_page = await pages.far_over_first(running)
     return {
         "images_per_second_over_bare_process": Figure(images_ratio, at_least=0.92),
@@ -57,6 +61,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
         **{f"cpu_ms_per_image_{name}": Figure(seconds * 1000) for name, seconds in cpu_seconds.items()},
         "accepted_to_started_median_ms": Figure(start_seconds * 1000, at_most=30),
         "sigterm_to_next_worker_median_ms": Figure(handed_over * 1000, at_most=1000),
+        "estimates_whose_range_holds_percent": Figure(estimated.within_percent, at_least=80),
         "estimate_error_median_percent": Figure(estimated.median_percent, at_most=25),
         "estimate_over_real_seconds_smallest": Figure(estimated.smallest_ratio, at_least=0.5),
         "status_poll_cpu_over_minimal_route": Figure(polls, at_most=6),
@@ -68,9 +73,13 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
         "delivery_while_100000_wait_over_idle": Figure(delivery_ratio, at_most=3),
         "upload_time_over_store_client": Figure(over_store_client),
         "upload_time_over_discarding": Figure(over_discarding, at_most=3.33),
+        "direct_uploads_mb_per_second": Figure(direct.mb_per_second),
+        "direct_uploads_mb_per_second_over_store_client": Figure(direct.over_store_client, at_least=0.9),
+        "gateway_cpu_ms_per_direct_upload": Figure(direct.gateway_cpu_ms, at_most=5),
         "gateway_growth_mib_8_uploads_at_once": Figure(growth, at_most=32),
         **{f"idle_memory_mib_{name}": Figure(value, at_most=100) for name, value in idle.items()},
         "seconds_from_start_to_ready": Figure(seconds_to_ready, at_most=30),
+        "sweep_of_a_million_expired_over_few": Figure(sweep, at_most=3),
         "page_60000_over_page_1_of_a_million": Figure(far_page, at_most=3),
     }
 

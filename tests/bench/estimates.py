@@ -1,11 +1,13 @@
-"""Compares the seconds that were estimated when an image was accepted with the seconds that it then took.
+"""Compares the seconds that were estimated before and after an upload with the seconds that it then took.
 
 The first round teaches the worker its speeds. In the second round images come alone and as a queue.
 """
 
 import asyncio
+import io
 import statistics
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import httpx2
@@ -13,7 +15,7 @@ from PIL import Image
 
 from loupe_local.stack import Stack
 from tests.bench.pipeline import PHOTO
-from tests.client import client_of, get_image, upscale, wait_for_status
+from tests.client import client_of, get_image, upload_image, wait_for_status
 from tests.pixels import encoded
 
 ANNOUNCED_AFTER_SECONDS = 12.0
@@ -24,10 +26,23 @@ ANNOUNCED_AFTER_SECONDS = 12.0
 class Errors:
     """The differences between estimates and the truth."""
 
+    within_percent: float
+    """Percent of the images that took a time within the range that was told before their upload."""
     median_percent: float
     """Median of the difference, in percent of the seconds that the image took."""
     smallest_ratio: float
     """The estimate that fell most short: its seconds over the real ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told of one image, and what it then took."""
+
+    seconds: int
+    """The estimate on acceptance."""
+    is_within: bool
+    """Whether it took a time within the range that was told before its upload."""
+    real_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +64,38 @@ def uploads() -> list[Upload]:
 async def errors(running: Stack) -> Errors:
     async with client_of(running, running.token) as client:
         for upload in uploads():
-            await wait_for_status(client, await _id(client, upload), "completed", every=0.25)
+            image_id = await upload_image(client, upload.data, upload.name, scale_factor=upload.scale)
+            await wait_for_status(client, image_id, "completed", every=0.25)
         await asyncio.sleep(ANNOUNCED_AFTER_SECONDS)
-        pairs = [await _estimated_and_real(client, [upload]) for upload in uploads()]
-        pairs += [await _estimated_and_real(client, uploads() * 2)]
-    found = [pair for group in pairs for pair in group]
+        alone = [await _told_and_real(client, [upload]) for upload in uploads() * 2]
+        found = [*chain(*alone), *await _told_and_real(client, uploads() * 2)]
     return Errors(
-        statistics.median(abs(estimated - real) / real for estimated, real in found) * 100,
-        min(estimated / real for estimated, real in found),
+        sum(one.is_within for one in found) / len(found) * 100,
+        statistics.median(abs(one.seconds - one.real_seconds) / one.real_seconds for one in found) * 100,
+        min(one.seconds / one.real_seconds for one in found),
     )
 
 
-async def _id(client: httpx2.AsyncClient, upload: Upload) -> int:
-    return (await _accepted(client, upload))["id"]
-
-
-async def _accepted(client: httpx2.AsyncClient, upload: Upload) -> dict[str, Any]:
-    answer = await upscale(client, upload.data, upload.name, scale_factor=upload.scale)
-    assert answer.status_code == 202, answer.text
-    return await get_image(client, answer.json()["data"]["id"])
-
-
-async def _estimated_and_real(client: httpx2.AsyncClient, uploads: list[Upload]) -> list[tuple[float, float]]:
-    """Upload all at once. Return the estimate on acceptance and the real seconds of each."""
-    accepted = [await _accepted(client, upload) for upload in uploads]
-    pairs = list[tuple[float, float]]()
-    for image in accepted:
+async def _told_and_real(client: httpx2.AsyncClient, uploads: list[Upload]) -> list[Told]:
+    """Upload all at once. Return what was told of each and what it took."""
+    ranges, accepted = list[dict[str, int]](), list[dict[str, Any]]()
+    for upload in uploads:
+        ranges.append(await _range_of(client, upload))
+        image_id = await upload_image(client, upload.data, upload.name, scale_factor=upload.scale)
+        accepted.append(await get_image(client, image_id))
+    found = list[Told]()
+    for range_, image in zip(ranges, accepted, strict=True):
         done = await wait_for_status(client, image["id"], "completed", seconds=600, every=0.25)
-        if image["estimated_seconds"] is not None:
-            pairs.append((image["estimated_seconds"], done["queue_time"] + done["processing_time"]))
-    assert pairs, "nothing was estimated"
-    return pairs
+        real = done["queue_time"] + done["processing_time"]
+        found.append(Told(image["estimated_seconds"], range_["low"] <= real <= range_["high"], real))
+    return found
+
+
+async def _range_of(client: httpx2.AsyncClient, upload: Upload) -> dict[str, int]:
+    """Return `low`, `likely` and `high` of an estimate before the upload."""
+    picture = Image.open(io.BytesIO(upload.data))
+    body = {"width": picture.width, "height": picture.height, "format": (picture.format or "").lower()}
+    answer = await client.post(
+        "/api/estimate", json=body | {"scale_factor": upload.scale, "size": len(upload.data)}
+    )
+    return answer.raise_for_status().json()["data"]["seconds"]

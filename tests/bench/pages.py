@@ -3,18 +3,15 @@
 import statistics
 import time
 
-import sqlalchemy as sa
-
 from common import db
 from common.db import Sessions
 from images.domain import pages
 from loupe_local.stack import Stack
-from tests.million import a_million_images
+from tests.million import a_million_images, remove_images
 
 USER, OTHER = 1_000_001, 1_000_002
 SIZE = 15
 ROUNDS = 200
-REMOVE = sa.text("DELETE FROM image WHERE user_id IN (1000001, 1000002)")
 
 
 async def far_over_first(running: Stack) -> float:
@@ -31,7 +28,7 @@ async def far_over_first(running: Stack) -> float:
         return statistics.median(far) / statistics.median(first)
     finally:
         async with sessions.begin() as session:
-            await (await session.connection()).execute(REMOVE)
+            await remove_images(session, USER, OTHER)
         await engine.dispose()
 
 

@@ -29,7 +29,19 @@ def small_disks(folder: Path) -> Generator[Mapping[str, Path]]:
         yield mounted if len(mounted) == len(FOLDERS) else {}
     finally:
         for path in mounted.values():
-            subprocess.run(["umount", "--lazy", str(path)], check=False)
+            _unmount(path)
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, mebibytes: int) -> Generator[Path | None]:
+    """Mount a small disk at the path, and yield the path. Yield None if we may not mount."""
+    path.mkdir(parents=True, exist_ok=True)
+    is_mounted = _mount(path, mebibytes)
+    try:
+        yield path if is_mounted else None
+    finally:
+        if is_mounted:
+            _unmount(path)
 
 
 def fill(path: Path) -> None:
@@ -44,6 +56,10 @@ def fill(path: Path) -> None:
 
 def free(path: Path) -> None:
     (path / BALLAST).unlink(missing_ok=True)
+
+
+def _unmount(path: Path) -> None:
+    subprocess.run(["umount", "--lazy", str(path)], check=False)
 
 
 def _mount(path: Path, mebibytes: int) -> bool:

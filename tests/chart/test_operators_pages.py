@@ -23,7 +23,8 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)")
 TEST = re.compile(r"`(tests/[\w/.]+)`")
 COMPONENTS = "|".join((*NAMES, "postgresql", "nats", "objectStore", "metrics", "mtls", "operator"))
 VALUE = re.compile(rf"`((?:{COMPONENTS})(?:\.\w+)+)`")
-NOT_OURS = {"loupe-admin", "loupe-values"}
+PRODUCTION = (CHART / "values-production.yaml").read_text()
+NOT_OURS = {"loupe-admin", "loupe-values", *re.findall(r"existingSecret: ([\w-]+)", PRODUCTION)}
 
 
 def texts(pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:

@@ -1,9 +1,10 @@
-"""Stands between a client and the gateway, and does what a scenario says to the first uploads."""
+"""Stands between a client and the gateway, and does what a scenario says to the first requests."""
 
 import asyncio
 import contextlib
 import json
 import re
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,17 +15,25 @@ Fault = dict[str, Any]
 
 
 @asynccontextmanager
-async def front(target: int, faults: Sequence[Fault]) -> AsyncGenerator[str]:
-    """Yield the address of a server that passes everything on to the port `target`, after these faults."""
+async def front(target: int, faults: Sequence[Fault], away_seconds: float = 0) -> AsyncGenerator[str]:
+    """Yield the address of a server that passes everything on to the port `target`, after these faults.
+
+    It first answers 503 to every request for `away_seconds`, counted from the first one.
+    """
     pending = list(faults)
+    back_at: float | None = None
     tasks = set[asyncio.Task[None]]()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal back_at
         if task := asyncio.current_task():
             tasks.add(task)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
-            fault = pending.pop(0) if pending and head.startswith(UPLOADS) else {}
+            back_at = back_at or time.monotonic() + away_seconds
+            fault: Fault = {"answer": 503} if time.monotonic() < back_at else {}
+            if not fault and pending and head.startswith(UPLOADS):
+                fault = pending.pop(0)
             await pass_on(head, reader, writer, target, fault)
         writer.close()
 

@@ -30,11 +30,11 @@ class Shell:
     folder: Path
     variables: dict[str, str]
 
-    async def begin(self, *arguments: str | Path, **variables: str) -> Process:
-        """Start the command and return its process."""
+    async def begin(self, *arguments: str | Path, program: str = LOUPE, **variables: str) -> Process:
+        """Start the command, or another program, and return its process."""
         environment = {"PATH": os.environ["PATH"], "no_proxy": "*", **self.variables, **variables}
         return await asyncio.create_subprocess_exec(
-            LOUPE,
+            program,
             *(str(each) for each in arguments),
             cwd=self.folder,
             env=environment,
@@ -42,6 +42,10 @@ class Shell:
             stdout=PIPE,
             stderr=PIPE,
         )
+
+    async def run(self, program: str, *arguments: str) -> Ended:
+        """Run another program, such as a shell in which the command stands."""
+        return await ended(await self.begin(*arguments, program=program))
 
     async def loupe(self, *arguments: str | Path, typed: str = "", **variables: str) -> Ended:
         """Run the command with this text on its standard input."""

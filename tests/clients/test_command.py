@@ -11,7 +11,7 @@ from pathlib import Path
 from loupe_client import AsyncLoupe, webhooks
 from loupe_local.stack import Stack
 from tests.clients.conftest import SIZE, size_of
-from tests.clients.shell import Shell, ended
+from tests.clients.shell import LOUPE, Shell, ended
 from tests.gateway.harness import PASSWORD, People, Person
 from tests.release.test_version import VERSION
 
@@ -154,6 +154,7 @@ async def test_exit_codes_tell_what_is_missing(
     )
 
     assert [run.code for run in (unreachable, revoked, no_api, quota)] == [5, 3, 3, 4]
+    assert "run `loupe login`" in revoked.out
     assert "The rest was not tried: You have exceeded your monthly image quota." in quota.out
     assert quota.out.count("done ") == 1
 
@@ -180,6 +181,16 @@ async def test_the_version_and_the_completion_are_printed(shell: Shell) -> None:
     assert version.out == f"loupe {VERSION}\n"
     assert completion.code == 0, completion.err
     assert "complete" in completion.out
+
+
+async def test_output_that_cannot_be_written_is_told_without_a_trace(shell: Shell, photo_file: Path) -> None:
+    closed = await shell.run("bash", "-c", f"{LOUPE} models --json | true; exit ${{PIPESTATUS[0]}}")
+    full = await shell.run("sh", "-c", f"{LOUPE} models > /dev/full")
+    no_page = await shell.loupe("compare", "photo.jpg", "photo.jpg", "-o", "nowhere/page.html")
+
+    assert (closed.code, closed.err) == (141, "")
+    assert (full.code, full.err) == (1, "loupe: No space left on device.\n")
+    assert (no_page.code, no_page.err) == (1, "loupe: nowhere/page.html: No such file or directory\n")
 
 
 async def test_an_error_is_json_too(shell: Shell) -> None:

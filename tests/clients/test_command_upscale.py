@@ -15,7 +15,7 @@ from loupe_client.command.manifest import NAME
 from loupe_local.stack import Stack
 from tests.client import pause_worker
 from tests.clients.conftest import SIZE, size_of, used
-from tests.clients.shell import Shell, ended
+from tests.clients.shell import LOUPE, Shell, ended
 from tests.heif_files import heic
 from tests.outbound.servers import answer, host
 from tests.pixels import encoded
@@ -62,6 +62,7 @@ async def test_a_folder_of_50_mixed_files_ends_in_a_report_and_a_second_run_does
     (folder / "notes.txt").write_text("This is no picture.")
     (folder / "text.jpg").write_text("Neither is this.")
     (folder / "broken.jpg").write_bytes(encoded(photo)[:300])
+    (folder / "empty.jpg").touch()
     (folder / "gone.jpg").symlink_to("nowhere")
     (folder / "again").symlink_to("sub")
     os.mkfifo(folder / "pipe.jpg")
@@ -72,11 +73,14 @@ async def test_a_folder_of_50_mixed_files_ends_in_a_report_and_a_second_run_does
     second = await shell.loupe(*command)
 
     fates = {line["source"]: line for line in first.lines if line["event"] in ("done", "refused", "skipped")}
-    assert Counter(line["event"] for line in fates.values()) == {"done": 47, "refused": 1, "skipped": 5}
+    assert Counter(line["event"] for line in fates.values()) == {"done": 47, "refused": 1, "skipped": 6}
     assert first.lines[-1]["event"] == "summary"
     assert "corrupt" in fates["holiday/broken.jpg"]["message"]
     assert fates["holiday/notes.txt"]["message"] == "it is no picture"
-    assert fates["holiday/gone.jpg"]["message"] == "it is no file"
+    assert fates["holiday/empty.jpg"]["message"] == "it is empty"
+    assert fates["holiday/gone.jpg"]["message"] == "it is a link to nothing"
+    assert fates["holiday/again"]["message"] == "it is a link to a folder"
+    assert fates["holiday/pipe.jpg"]["message"] == "it is no file"
     assert first.code == second.code == 1
     assert charged == await used(own) == 47
     assert not [line for line in second.lines if line.get("is_new") and line["event"] != "skipped"]
@@ -151,6 +155,22 @@ async def test_a_changed_file_and_other_options_are_upscaled_anew(
     assert await used(own) == 3
 
 
+async def test_a_picture_comes_from_standard_input_and_is_charged_once(
+    shell: Shell, own: AsyncLoupe, photo_file: Path, tmp_path: Path
+) -> None:
+    command = f"{LOUPE} upscale - -o {{}} < photo.jpg"
+
+    named = await shell.run("sh", "-c", command.format("large.png"))
+    piped = await shell.run("sh", "-c", command.format("- --format png") + " > piped.png")
+    nothing = await shell.loupe("upscale", "-")
+
+    assert (named.code, piped.code, nothing.code) == (0, 0, 2), named.err + piped.err
+    assert size_of(tmp_path / "large.png") == (SIZE[0] * 2, SIZE[1] * 2)
+    assert (tmp_path / "large.png").read_bytes() == (tmp_path / "piped.png").read_bytes()
+    assert "nothing on standard input" in nothing.err
+    assert await used(own) == 1
+
+
 async def test_one_file_goes_to_the_name_and_format_of_the_output(
     shell: Shell, photo_file: Path, tmp_path: Path
 ) -> None:
@@ -211,7 +231,17 @@ async def test_without_r_the_folders_in_a_folder_are_left_out(
     assert results(tmp_path / "holiday@3x") == ["photo 01.jpg", "photo 02.jpg"]
 
 
-@pytest.mark.parametrize("wrong", [("--scale", "5"), ("--size", "1x1x"), ("nowhere.jpg",), ("--nix",)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--scale", "5"),
+        ("--size", "1x1x"),
+        ("--scale", "2", "--size", "9x9"),
+        ("nowhere.jpg",),
+        ("--nix",),
+        ("-",),
+    ],
+)
 async def test_a_wrong_command_line_ends_with_2_and_sends_nothing(
     shell: Shell, own: AsyncLoupe, photo_file: Path, wrong: tuple[str, ...]
 ) -> None:
@@ -222,12 +252,13 @@ async def test_a_wrong_command_line_ends_with_2_and_sends_nothing(
     assert await used(own) == 0
 
 
+@pytest.mark.parametrize("wrong", [("--model", "magic"), ("--format", "magic")])
 async def test_an_option_that_is_wrong_for_all_files_stops_the_run(
-    shell: Shell, photo: Image.Image, tmp_path: Path
+    shell: Shell, photo: Image.Image, tmp_path: Path, wrong: tuple[str, str]
 ) -> None:
     a_folder(tmp_path / "holiday", photo, 6)
 
-    run = await shell.loupe("upscale", "holiday", "-r", "--model", "magic", "--jobs", "1", "--json")
+    run = await shell.loupe("upscale", "holiday", "-r", *wrong, "--jobs", "1", "--json")
 
     assert [line["event"] for line in run.lines] == ["started", "failed", "summary"]
     assert "must be one of" in run.lines[1]["message"]

@@ -14,6 +14,7 @@ from tests.snippets.blocks import BLOCKS, Block
 
 PAGES = ("docs/sdk-python.md", "docs/cli.md")
 RUN = [block for block in BLOCKS.values() if block.page in PAGES and block.language in ("python", "sh")]
+RUN.append(BLOCKS["README.md: Loupe: sh"])
 
 
 @pytest.mark.parametrize("block", RUN, ids=lambda block: block.name)

@@ -2,11 +2,13 @@
 
 import asyncio
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from loupe_client import AsyncLoupe, ImageFailed, Loupe, errors
+from loupe_client.models import AuditEntry
 from loupe_local.stack import Stack
 from tests.client import pause_worker
 from tests.clients.conftest import SIZE, size_of, used
@@ -121,6 +123,21 @@ async def test_events_name_what_happens(loupe: AsyncLoupe, photo_file: Path) -> 
 
     assert following.result() <= another
     assert following.result() > accepted.id
+
+
+async def test_an_account_reads_what_happened_to_it(loupe: AsyncLoupe) -> None:
+    created = (await loupe.tokens.create("short", abilities=["images:read"])).token
+    found = list[AuditEntry]()
+
+    async with asyncio.timeout(20):
+        while not found:
+            await asyncio.sleep(0.05)
+            entries = loupe.account.audit(event="token.created", start=created.created_at)
+            found = [entry async for entry in entries]
+    later = [one async for one in loupe.account.audit(start=datetime.now(UTC) + timedelta(hours=1))]
+
+    assert (found[0].details["token_id"], found[0].actor) == (str(created.id), "user")
+    assert later == []
 
 
 async def test_an_account_reads_its_usage_models_plans_and_tokens(loupe: AsyncLoupe) -> None:

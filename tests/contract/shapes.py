@@ -138,6 +138,7 @@ IMAGE_ADDITIVE: dict[str, Schema] = {
             "message": or_null(TEXT),
             "denoise": or_null(a("integer", minimum=0, maximum=3)),
             "precision": or_null(TEXT),
+            "strength": or_null(a("number", minimum=0, maximum=1)),
         }
     ),
     "progress": a("integer", minimum=0, maximum=100),
@@ -299,6 +300,8 @@ MODELS = listed(
             "network": or_null(TEXT),
             "source": or_null(a("string", pattern=r"^[\w.-]+/[\w.-]+$")),
             "licence": or_null(TEXT),
+            "title": or_null(TEXT),
+            "commercial_use": or_null(FLAG),
         }
     )
 )

@@ -70,7 +70,14 @@ async def test_pages_link_with_their_filters(stack: Stack, people: People) -> No
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [({"event": "no.such"}, "event"), ({"from": "soon"}, "from"), ({"to": "2026-02-30"}, "to")],
+    [
+        ({"event": "no.such"}, "event"),
+        ({"from": "soon"}, "from"),
+        ({"from": "2026-W05-1"}, "from"),
+        ({"from": "2026-02-02", "to": "2026-02-01"}, "from"),
+        ({"from": "2026-02-02T00:00:00Z", "to": "2026-02-01"}, "from"),
+        ({"to": "2026-02-30"}, "to"),
+    ],
 )
 async def test_a_wrong_filter_is_refused(jane: httpx2.AsyncClient, query: dict[str, str], field: str) -> None:
     answer = await jane.get("/api/audit", params=query)

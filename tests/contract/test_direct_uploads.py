@@ -119,6 +119,8 @@ async def test_a_file_and_an_upload_id_together_are_refused(jane: httpx2.AsyncCl
         ({"size": 10**30}, "size"),
         ({"size": "many"}, "size"),
         ({"size": 1.5}, "size"),
+        ({"size": True}, "size"),
+        ({"size": None}, "size"),
         ({"sha256": "12"}, "sha256"),
         ({"content_type": "a\r\nb"}, "content_type"),
     ],

@@ -1,4 +1,4 @@
-"""Clients that three generators make of /openapi.json, by the commands and programs of docs/api.md.
+"""Clients that four generators make of /openapi.json, by the commands and programs of docs/api.md.
 
 The generators are installed to .loupe when the first test needs them, which takes a network once.
 """
@@ -111,8 +111,9 @@ async def test_models_of_datamodel_code_generator(folder: Path, stack: Stack) ->
     await check_calls(["python", folder / "program.py"], folder, stack)
 
 
-async def test_a_client_of_openapi_ts(folder: Path, stack: Stack) -> None:
-    commands, program = part_of_page("openapi-ts")
+@pytest.mark.parametrize("generator", ["npx openapi-ts", "npx openapi-typescript"])
+async def test_a_client_of_a_generator_for_typescript(folder: Path, stack: Stack, generator: str) -> None:
+    commands, program = part_of_page(generator)
     (folder / "program.ts").write_text(program)
     (folder / "package.json").write_text('{"type": "module"}')
     shutil.copytree(NODE / "node_modules", folder / "node_modules", symlinks=True)

@@ -125,7 +125,7 @@ async def test_all_that_is_wrong_is_named_by_item_and_nothing_is_accepted(jane: 
         "items.4.reference": ["The reference may not be greater than 255 characters."],
         "items.5.image_url": ["The image url must be a string."],
         "items.5.scale_factor": ["The scale factor must be between 2 and 4."],
-        "items.6.image_url": ["The item must be an object."],
+        "items.6": ["The item must be an object."],
         "items.7.image_url": ["The image url field is required."],
     }
     assert (await jane.get(PATH)).json()["meta"]["total"] == before

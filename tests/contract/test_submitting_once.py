@@ -329,7 +329,10 @@ async def test_fifty_at_once_over_two_gateways_make_one_image_and_take_one_place
     assert await count_used_images(client) == 1
 
 
-async def test_browsers_may_read_whether_it_is_a_repeat(client: httpx2.AsyncClient) -> None:
+async def test_browsers_may_read_what_the_headers_say_of_repeats_waits_and_names_of_files(
+    client: httpx2.AsyncClient,
+) -> None:
     answer = await client.get("/api/images", headers={"Origin": "https://shop.example"})
 
-    assert "Idempotency-Replayed" in answer.headers["Access-Control-Expose-Headers"].split(", ")
+    exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"Idempotency-Replayed", "Preference-Applied", "Content-Disposition"} <= {*exposed}

@@ -76,8 +76,8 @@ async def test_every_image_of_a_batch_uses_it(omar: httpx2.AsyncClient, photos: 
     small = encoded(Image.open(photos / "coffee.png").convert("RGB").resize((40, 30)))
     files = [("images[]", (f"{secrets.token_hex(4)}.jpg", small)) for _ in range(2)]
 
-    answer = await omar.post("/api/batches", files=files, data={"model": "enhance"})
+    answer = await omar.post("/api/batches", files=files, data={"model": "enhance", "strength": 0.5})
     ids = [image["id"] for image in answer.json()["data"]["images"]]
     found = [await wait_for_status(omar, image_id, "completed") for image_id in ids]
 
-    assert [image["model"]["used"] for image in found] == ["enhance", "enhance"]
+    assert [(image["model"]["used"], image["model"]["strength"]) for image in found] == [("enhance", 0.5)] * 2

@@ -8,11 +8,13 @@ import re
 import httpx2
 import pytest
 
+from gateway.routes import events
 from loupe_local.stack import Stack
-from tests.client import pause_worker, upload_image, wait_for_status
+from tests.client import client_of, pause_worker, upload_image, wait_for_status
 from tests.contract.api_client import CORRUPT, SMALL, a_batch
 from tests.gateway.event_streams import event_stream
 from tests.gateway.harness import Harness, People, Person, gateway_on, settings_of
+from tests.polling import until
 
 ENDINGS = ("image.completed", "image.failed")
 
@@ -112,6 +114,21 @@ async def test_nobody_gets_events_of_others(gateway: Harness, person: Person, pe
     assert {event.data["data"]["id"] for event in stream.seen} == {own}
 
 
+async def test_a_new_stream_begins_with_what_happens_after_it(
+    stack: Stack, gateway: Harness, person: Person
+) -> None:
+    """Nobody listens at its gateway before, which therefore reads nothing."""
+    async with client_of(stack, person.token) as elsewhere, event_stream(elsewhere) as other:
+        before = await upload_image(elsewhere, SMALL)
+        await other.until("image.completed")
+        async with gateway.client(person.token) as client, event_stream(client) as stream:
+            after = await upload_image(elsewhere, SMALL)
+            await stream.until("image.completed")
+
+    assert {event.data["data"]["id"] for event in stream.seen} == {after}
+    assert {event.data["data"]["id"] for event in other.seen} >= {before}
+
+
 async def test_filters_leave_out_what_they_do_not_name(gateway: Harness, person: Person) -> None:
     async with gateway.client(person.token) as client, contextlib.AsyncExitStack() as streams:
         before = await streams.enter_async_context(event_stream(client))
@@ -166,6 +183,28 @@ async def test_a_token_without_images_read_is_refused(stack: Stack, gateway: Har
         answer = await client.get("/api/events")
 
     assert (answer.status_code, answer.json()["code"]) == (403, "missing_ability")
+
+
+async def test_a_token_in_the_address_counts_for_nothing(gateway: Harness, person: Person) -> None:
+    query = {"token": person.token, "access_token": person.token}
+    async with gateway.client() as client:
+        answer = await client.get("/api/events", params=query)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+async def test_a_comment_comes_after_fifteen_seconds_without_an_event(
+    gateway: Harness, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert events.COMMENT_SECONDS == 15
+    monkeypatch.setattr(events, "COMMENT_SECONDS", 0.05)
+
+    async with gateway.client(person.token) as client, event_stream(client, types="image.failed") as stream:
+        reading = asyncio.create_task(stream.next())
+        await until(lambda: stream.comments > 1)
+        reading.cancel()
+
+    assert not stream.seen
 
 
 async def test_opening_counts_once_as_a_poll(gateway: Harness, people: People) -> None:

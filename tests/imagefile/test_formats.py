@@ -14,7 +14,7 @@ from imagefile import formats
 from imagefile.formats import CHOICES, FORMATS, READABLE, WRITABLE, Format, FormatInfo, IncompleteTable
 from inference.decoding.decoders import DECODERS
 from inference.encoding import animation, writer
-from inference.pipeline import FORMATS as ORDER_FORMATS
+from inference.render_spec import FORMATS as ORDER_FORMATS
 from loupe_local.state import REPOSITORY
 
 FIRST_BYTES: dict[Format, tuple[bytes, ...]] = {

@@ -14,8 +14,8 @@ from common import errors
 from images.tables import Batch, BatchStatus
 from images.tables import Image as Row
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.blocking_proxy import BlockingProxy
 from tests.images.harness import Harness, list_keys, poll, read_events
+from tests.images.store_proxies import BlockingProxy
 from tests.images.upload_traces import nothing_is_left, query_value, read_used_quota, refuse_commits, set_plan
 from tests.pixels import encoded
 from tests.texts import NOT_AN_IMAGE

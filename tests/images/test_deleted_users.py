@@ -11,7 +11,6 @@ from images.events import Results, Users
 from images.tables import Status
 from loupe.auth.v1 import auth_pb2
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.blocking_proxy import BlockingProxy
 from tests.images.harness import (
     RULES,
     Harness,
@@ -21,6 +20,7 @@ from tests.images.harness import (
     list_keys,
     read_events,
 )
+from tests.images.store_proxies import BlockingProxy
 from tests.images.test_batch_uploads import send_batch
 from tests.images.test_uploads import PHOTO, build_upload
 from tests.images.upload_traces import nothing_is_left, query_value, set_plan

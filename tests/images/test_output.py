@@ -112,12 +112,39 @@ def test_an_invalid_level_of_denoising_is_named(text: str, model: str, problem: 
     assert caught.value.fields == {"denoise": [problem]}
 
 
+@pytest.mark.parametrize(
+    ("text", "strength"),
+    [("", None), ("0", 0), (" 0.5 ", 0.5), ("1.0", 1), (".25", 0.25), ("0.666667", 0.67), ("1e-05", 0)],
+)
+def test_the_strength_of_enhance_may_be_chosen(text: str, strength: float | None) -> None:
+    for options in (pb.UpscaleRequest.Options, pb.CreateBatchRequest.Options):
+        form = options(strength=text, model="enhance")
+        assert parse_form(form, (*ALWAYS_SERVED, "enhance")).strength == strength
+
+
+@pytest.mark.parametrize("text", ["-0.1", "1.01", "50%", "0,5", "nan", "1e5", ".", "1_0"])
+def test_a_strength_that_is_no_share_is_named(text: str) -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        parse_form(pb.UpscaleRequest.Options(strength=text, model="enhance"), (*ALWAYS_SERVED, "enhance"))
+
+    assert caught.value.fields == {"strength": ["The strength must be a number between 0 and 1."]}
+
+
+@pytest.mark.parametrize("model", ["", "faithful"])
+def test_only_enhance_takes_a_strength(model: str) -> None:
+    with pytest.raises(errors.InvalidArgument) as caught:
+        parse_form(pb.UpscaleRequest.Options(strength="0.5", model=model), ALWAYS_SERVED)
+
+    problem = f"The model {model or 'auto'} has no strength: leave the field out, or ask for enhance."
+    assert caught.value.fields == {"strength": [problem]}
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "65536", "72.5", "300dpi", "x", "1" * 30])
 def test_an_invalid_resolution_is_named(text: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:
         parse_form(pb.UpscaleRequest.Options(dpi=text), ALWAYS_SERVED)
 
-    is_number = text.lstrip("-").isdigit() and len(text) < 19
+    is_number = text.lstrip("-").isdigit()
     problem = "must be between 1 and 65535." if is_number else "must be an integer."
     assert caught.value.fields == {"dpi": [f"The dpi {problem}"]}
 

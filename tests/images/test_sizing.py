@@ -66,7 +66,6 @@ def test_integers_are_parsed_from_text(texts: tuple[str, str, str], options: Opt
         "--2",
         " ",
         "1e1",
-        "9" * 19,
         "2\x00",
         "\u00b2",
         "\uff12",
@@ -80,12 +79,12 @@ def test_a_text_that_is_not_an_integer_is_refused_on_its_field(text: str) -> Non
     assert invalid_fields(height=text) == {"target_height": ["The target height must be an integer."]}
 
 
-@pytest.mark.parametrize("text", ["-2", "0", "1", "5", "999999999999999999"])
+@pytest.mark.parametrize("text", ["-2", "0", "1", "5", "9" * 19, "-" + "9" * 5000])
 def test_a_scale_factor_out_of_bounds_is_refused(text: str) -> None:
     assert invalid_fields(scale=text) == {"scale_factor": ["The scale factor must be between 2 and 4."]}
 
 
-@pytest.mark.parametrize("text", ["-1", "0", "16385", "999999999999999999"])
+@pytest.mark.parametrize("text", ["-1", "0", "16385", "9" * 19, "-" + "9" * 5000])
 def test_a_target_out_of_bounds_is_refused(text: str) -> None:
     assert invalid_fields(width=text) == {"target_width": ["The target width must be between 1 and 16384."]}
     assert invalid_fields(height=text) == {

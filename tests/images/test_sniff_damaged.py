@@ -2,6 +2,7 @@
 
 import io
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from common import errors
 from imagefile import small_pictures
 from imagefile.tiff import LONG, ROWS_PER_STRIP
 from images.formats.sniff import BROKEN, sniff
-from tests.inference.tiff_files import Kind, a_tiff
+from tests.inference.test_golden_tiff_table import assert_right, some_samples
+from tests.inference.tiff_files import BLACK_IS_ZERO, LZW, NONE, PACKBITS, RGB, Kind, a_tiff, pieces
 from tests.pixels import encoded
 
-NOISE = Image.effect_noise((60, 40), 90)
+SAMPLES = np.random.default_rng(4).normal(128, 90, (40, 60)).clip(0, 255).astype(np.uint8)
+NOISE = Image.fromarray(SAMPLES)
 TOO_LARGE = "The frames may not have more than 1 megapixels together."
 """Damage can make a frame reach beyond the canvas."""
 FRAMES = [NOISE.rotate(90), NOISE.rotate(180)]
@@ -76,6 +79,40 @@ def test_a_single_strip_may_have_any_number_of_rows() -> None:
     kind = Kind(rows=19, other_tags={ROWS_PER_STRIP: (LONG, (2**32 - 1,))})
 
     assert not refusal(a_tiff(np.zeros((19, 11, 1), np.uint8), kind))
+
+
+@pytest.mark.parametrize("bits", [1, 8, 16])
+@pytest.mark.parametrize("planes", [1, 2])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_lengths_of_uncompressed_strips_may_be_missing_or_too_long(
+    bits: int, planes: int, order: str
+) -> None:
+    kind = Kind(bits=bits, photometric=RGB if bits > 1 else BLACK_IS_ZERO, planes=planes, order=order)
+    samples = some_samples(kind)
+    count = len(list(pieces(samples, kind)))
+
+    for lengths in ((), (5_000,) * count):
+        assert_right(a_tiff(samples, replace(kind, other_tags={279: (LONG, lengths)})), samples, kind)
+
+
+@pytest.mark.parametrize("compression", [NONE, LZW, PACKBITS])
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+@pytest.mark.parametrize("planes", [1, 2])
+@pytest.mark.parametrize("bits", [1, 8, 16])
+def test_a_tiff_without_some_of_its_strips_or_tiles_is_refused(
+    bits: int, planes: int, tile: tuple[int, int] | None, compression: int
+) -> None:
+    photometric = RGB if bits > 1 else BLACK_IS_ZERO
+    kind = Kind(bits=bits, photometric=photometric, planes=planes, tile=tile, compression=compression)
+    samples = some_samples(kind)
+    places = (8,) * (len(list(pieces(samples, kind))) - 1)
+    offsets, lengths = (324, 325) if tile else (273, 279)
+
+    for other in ({257: (LONG, (45,))}, {offsets: (LONG, (*places, 0))}, {offsets: (LONG, places)}):
+        assert refusal(a_tiff(samples, replace(kind, other_tags=other))) == BROKEN
+    if compression != NONE:
+        assert refusal(a_tiff(samples, replace(kind, other_tags={lengths: (LONG, ())}))) == BROKEN
+    assert not refusal(a_tiff(samples, kind))
 
 
 def test_a_large_picture_is_left_to_the_decoding_child() -> None:

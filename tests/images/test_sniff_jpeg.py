@@ -178,8 +178,11 @@ UNSUPPORTED: dict[str, tuple[str, bytes]] = {
     "hierarchical": ("a hierarchical JPEG", with_frame(bytes, 0xDE)),
     "differential": ("a hierarchical JPEG", with_frame(bytes, 0xC5)),
     "two channels": ("a JPEG of two channels", with_frame(lambda body: body[:5] + b"\2" + body[6:12])),
+    "no height": (
+        "a JPEG whose height follows its pixels (DNL)", with_frame(lambda body: body[:1] + b"\0\0" + body[3:])
+    ),
     "JPEG-LS": ("a JPEG-LS file", with_frame(bytes, 0xF7)),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("feature", "data"), UNSUPPORTED.values(), ids=UNSUPPORTED)

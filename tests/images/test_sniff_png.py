@@ -124,6 +124,14 @@ def test_pixels_may_be_in_any_number_of_chunks_that_follow_each_other() -> None:
     assert refusal(file_of([first, *pieces[:3], text, *pieces[3:], last])) == BROKEN
 
 
+def test_pixels_without_the_palette_that_they_need_are_refused() -> None:
+    first, palette, *others = chunks_of(encoded(NOISE.quantize(16), "PNG"))
+
+    assert size(file_of([first, palette, *others])) == SIZE
+    assert refusal(file_of([first, *others])) == BROKEN
+    assert refusal(file_of([first, *others[:-1], palette, others[-1]])) == BROKEN
+
+
 def test_a_second_header_is_refused() -> None:
     first, *others = chunks_of(encoded(NOISE, "PNG"))
 

@@ -14,8 +14,8 @@ from common.blobs import Blobs
 from images.uploads.memory import Account, UploadMemory
 from images.uploads.single import Upload, receive
 from loupe.images.v1 import images_pb2 as pb
-from tests.images.blocking_proxy import BlockingProxy
 from tests.images.harness import Harness, list_keys, read_events
+from tests.images.store_proxies import BlockingProxy
 from tests.images.upload_traces import nothing_is_left, query_value, read_used_quota, refuse_commits, set_plan
 from tests.pixels import encoded
 

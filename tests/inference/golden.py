@@ -17,7 +17,8 @@ from images.formats.sniff import sniff
 from inference.decoding.pool import Decoder
 from inference.networks.network import Answer, Infer, Tensor
 from inference.picture import Animation, Format, Pixels
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
+from inference.render_spec import RenderSpec
 from inference.tiling.tiles import Tiling
 from tests.inference.built_models import FAITHFUL
 

@@ -13,7 +13,8 @@ import pyvips
 from images.formats.sniff import sniff
 from inference.decoding.pool import Decoder
 from inference.picture import Animation, Format, Pages, Pixels
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
+from inference.render_spec import RenderSpec
 from tests.inference.apng_files import (
     CLEAR,
     KEEP,

@@ -53,6 +53,18 @@ async def test_an_avif_stays_one(decoder: Decoder, channels: int) -> None:
     assert psnr(np.asarray(result), repeated(samples)) > 33
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+async def test_colours_multiplied_by_alpha_are_divided_by_it(decoder: Decoder, channels: int) -> None:
+    samples = slopes(*SIZE, channels)
+    samples[:, :, -1] |= 0x40
+    subsampling = "4:4:4" if channels == 4 else "4:0:0"
+
+    data = an_avif(samples, alpha_premultiplied=True, quality=100, subsampling=subsampling)
+    picture = await decode_still(decoder, data)
+
+    assert psnr(picture.pixels, samples[:, :, :-1]) > 38
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (64, 64)])
 async def test_an_avif_may_have_any_size(decoder: Decoder, size: tuple[int, int]) -> None:
     samples = slopes(*size, 3)

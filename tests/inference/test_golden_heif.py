@@ -33,6 +33,8 @@ async def decoder() -> AsyncIterator[Decoder]:
         ("rgb10", 3, 16, "PNG"),
         ("rgb12", 3, 16, "PNG"),
         ("rgba12", 4, 16, "PNG"),
+        ("premultiplied", 4, 8, "PNG"),
+        ("premultiplied10", 4, 16, "PNG"),
         ("rgba", 4, 8, "WEBP"),
         ("rgb12", 3, 16, "TIFF"),
     ],

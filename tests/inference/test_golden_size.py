@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 
 from inference.networks.network import Answer, Tensor
 from inference.picture import Format, Picture
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
+from inference.render_spec import RenderSpec
 from inference.tiling.tiles import Tiling
 from tests.inference.built_models import CLEAN, FAITHFUL
 from tests.inference.golden import nearest, noise, read

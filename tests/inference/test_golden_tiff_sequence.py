@@ -17,7 +17,8 @@ from imagefile.tiff_pages import read_pages
 from images.formats.sniff import sniff
 from inference.decoding.pool import Decoder
 from inference.picture import Format, Pages, Pixels
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
+from inference.render_spec import RenderSpec
 from tests.inference.built_models import FAITHFUL
 from tests.inference.golden import TILING, nearest, noise, read, repeated
 from tests.inference.test_golden_tiff_table import some_samples, truth

@@ -4,14 +4,16 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
+from inference.mixing import Mix
 from inference.networks.network import Network
 from inference.picture import Picture, Pixels
 from inference.triton.client import Triton
 from loupe_local.stack import Stack
-from tests.inference.built_models import ALL_MODELS, FAITHFUL, LEVELS
+from tests.inference.built_models import ALL_MODELS, ENHANCE_SMALL, FAITHFUL, LEVELS
 from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
 
@@ -59,6 +61,27 @@ async def test_a_picture_of_prime_size_in_tiles_equals_the_picture_in_one_piece(
     for each in tiled:
         difference = np.abs(whole.pixels.astype(int) - each.pixels)
         assert difference.max() <= (1 if kind is np.uint8 else 32)
+
+
+async def test_a_blend_of_enhance_and_faithful_has_no_seams_and_keeps_the_colours(real: Triton) -> None:
+    await skip_without(real, ENHANCE_SMALL.networks[0])
+    picture, scale, block = Picture(photo((192, 128), np.uint8), "PNG"), 4, 64
+    options = {"networks": ENHANCE_SMALL.networks, "mix": Mix(FAITHFUL.networks, 0.5)}
+    size = (192 * scale, 128 * scale)
+
+    whole, tiled = [
+        (await upscaled(picture, size, real.infer, tile=tile, **options)).pixels for tile in (512, 108)
+    ]
+
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+    drift = block_means(whole, block) - block_means(picture.pixels, block // scale)
+    assert np.abs(drift).max() <= 1
+
+
+def block_means(pixels: Pixels, side: int) -> npt.NDArray[np.float64]:
+    height, width, channels = pixels.shape
+    blocks = pixels.reshape(height // side, side, width // side, side, channels)
+    return blocks.mean(axis=(1, 3))
 
 
 @pytest.mark.parametrize("network", FAITHFUL.networks, ids=lambda network: network.name)

@@ -19,7 +19,8 @@ import asyncio, re, sys
 from pathlib import Path
 import numpy as np
 from inference.picture import Picture
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
+from inference.render_spec import RenderSpec
 from inference.tiling.tiles import Tiling
 from tests.inference.built_models import FAITHFUL
 from tests.inference.golden import nearest, slopes

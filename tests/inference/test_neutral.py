@@ -2,24 +2,27 @@
 
 import io
 from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
+from inference.decoding.decoders import decode
 from inference.decoding.pool import Decoder
 from inference.networks.registry import Model
 from inference.picture import Animation, Format, Picture
-from inference.pipeline import RenderSpec, render
-from inference.plain import one_colour
+from inference.pipeline import render
+from inference.plain import neutral_channel, one_colour
+from inference.render_spec import RenderSpec
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
 from inference.upscaling import upscale
 from loupe_local.stack import Stack
 from tests.inference.built_models import CLEAN, ENHANCE_SMALL, FAITHFUL
 from tests.inference.conftest import triton_at
+from tests.jxl_files import jxl
 from tests.pixels import encoded
 
 Plane = npt.NDArray[np.uint8]
@@ -116,7 +119,7 @@ FILES: dict[str, Callable[[Plane], bytes]] = {
     "lossy WebP": lambda plane: encoded(as_rgb(plane), "WEBP", quality=80),
     "lossy WebP with alpha": lambda plane: encoded(as_rgba(plane), "WEBP", quality=60),
     "AVIF": lambda plane: encoded(as_rgb(plane), "AVIF", quality=60),
-    "JPEG XL": lambda plane: bytes(imagecodecs.jpegxl_encode(np.asarray(as_rgb(plane)), distance=1.0)),
+    "JPEG XL": lambda plane: jxl(np.asarray(as_rgb(plane)), quality=75),
     "CMYK JPEG": lambda plane: encoded(as_ink(plane)),
     "BMP": lambda plane: encoded(as_rgb(plane), "BMP"),
     "TIFF": lambda plane: encoded(as_rgb(plane), "TIFF"),
@@ -209,6 +212,25 @@ async def test_frames_of_an_animation_without_colour_stay_so(real: Triton, file_
     for number in range(len(frames)):
         image.seek(number)
         assert chroma(image) == 0
+
+
+@pytest.mark.parametrize("quality", [50, 90])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_jpeg_xl_gives_grey_no_colour_and_takes_none_from_a_faint_tint(quality: int, depth: int) -> None:
+    """Lossy JPEG XL makes blue differ by up to 12 levels at the edges of black text."""
+
+    def is_neutral(samples: npt.NDArray[Any]) -> bool:
+        stored = samples.astype(f"u{depth // 8}") * (257 if depth == 16 else 1)
+        found = decode(jxl(stored, quality=quality), samples.size)
+        pixels = np.frombuffer(b"".join(found.parts), stored.dtype, stored.size).reshape(stored.shape)
+        return neutral_channel(pixels, is_lossless=found.header["is_lossless"]) is not None
+
+    for plane in (text(), checker(1), screentone(), noise()):
+        grey = np.asarray(as_rgb(plane))
+
+        assert is_neutral(grey)
+        for tint in ((0, 0, 3), (3, 3, 0), (4, 0, 0)):
+            assert not is_neutral(grey // 8 * 7 + np.array(tint, np.uint8))
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)

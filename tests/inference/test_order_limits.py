@@ -13,7 +13,8 @@ from inference.decoding.child import Limits
 from inference.decoding.pool import Decoder, Undecodable
 from inference.networks.network import Answer
 from inference.picture import Animation, Picture
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
+from inference.render_spec import RenderSpec
 from inference.tiling.tiles import Tiling
 from tests.images.harness import Harness, delete_everything, insert_image
 from tests.images.test_uploads import build_upload

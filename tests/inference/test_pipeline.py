@@ -9,7 +9,8 @@ from PIL import ExifTags, Image, ImageDraw
 from inference.errors import Undecodable
 from inference.networks.network import Answer, Tensor
 from inference.picture import Animation, Format, Picture
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
+from inference.render_spec import RenderSpec
 from inference.sizing import Fit, place
 from inference.tiling.tiles import Tiling
 from tests.inference.built_models import FAITHFUL

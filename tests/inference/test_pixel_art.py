@@ -12,7 +12,8 @@ from inference.networks.auto import choose_model, match_rule
 from inference.networks.network import Answer, Tensor
 from inference.networks.registry import BUILT_IN
 from inference.picture import Animation, Format, Picture
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
+from inference.render_spec import RenderSpec
 from inference.sizing import place
 from inference.tiling.tiles import Tiling
 from tests.bench.quality_sets import cases, line_art, screenshot

@@ -12,9 +12,10 @@ from imagefile.formats import Format
 from inference.decoding import nclx
 from inference.decoding.pool import Decoder
 from inference.picture import Animation, Picture, Pixels
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
 from inference.previews.sides import JobPreviews, PreviewRules, SidePreviews, previews_of
 from inference.previews.small import fit
+from inference.render_spec import RenderSpec
 from inference.tiling.tiles import Tiling
 from tests.inference.built_models import FAITHFUL
 from tests.inference.golden import nearest, psnr, slopes

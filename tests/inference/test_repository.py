@@ -14,7 +14,8 @@ from builder import repository
 from builder.registry import NETWORKS
 from inference.networks.network import Answer, Tensor
 from inference.picture import Picture
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
+from inference.render_spec import RenderSpec
 from inference.tiling.tiles import Tiling
 from loupe_local.triton import MODELS as REPOSITORY
 from serving import configuration

@@ -70,7 +70,24 @@ def test_an_implausible_resolution_is_none(found: Any) -> None:
     assert plausible_dpi(found) is None
 
 
-@pytest.mark.parametrize("exif", [None, b"MM\0*\0\0\0\x08\0\1\x01\x0f\0\2\0\0\0\4Loup\0\0\0\0"])
+EXIF = b"MM\0*\0\0\0\x08\0\1\x01\x0f\0\2\0\0\0\4Loup\0\0\0\0"
+
+
+@pytest.mark.parametrize("exif", [None, EXIF])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF", "JXL"])
+def test_a_result_has_no_resolution_if_its_original_has_none(format_: Any, exif: bytes | None) -> None:
+    pixels = np.asarray(NOISE)
+    header = Picture(pixels=pixels, source_format="PNG").header(SIZE)
+    writer = open_writer(format_, replace(header, exif=exif))
+    writer.write(pixels)
+
+    found = decode(writer.finish(), MANY).header
+
+    assert found["dpi"] is None
+    assert bool(found["exif_bytes"]) == bool(exif)
+
+
+@pytest.mark.parametrize("exif", [None, EXIF])
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
 def test_a_result_has_the_resolution_of_its_original(format_: Any, exif: bytes | None) -> None:
     pixels = np.asarray(NOISE)

@@ -62,6 +62,22 @@ async def test_halves_and_their_halves_give_the_same_result_as_the_whole_tile(
     assert (small.refused > 0) is (size[0] * size[1] > most or network is TWO_PASSES)
 
 
+async def test_a_later_pass_gets_no_larger_tiles_than_the_first_one() -> None:
+    tile, sizes = a_tile(160, 150), list[int]()
+    model = SmallMemory(1 << 30)
+
+    async def infer(name: str, tensor: Tensor) -> Answer:
+        sizes.append(tensor.shape[2] * tensor.shape[3])
+        return await model(name, tensor)
+
+    whole = await infer_tile(TWO_PASSES, model, tile, box_of(tile))
+    found = await infer_tile(TWO_PASSES, infer, tile, box_of(tile), longest_side=160)
+
+    assert np.array_equal(found.upscaled, whole.upscaled)
+    assert len(sizes) == 5
+    assert max(sizes) <= (160 + 2 * TWO_PASSES.overlap) ** 2
+
+
 async def test_the_smallest_tiles_are_not_halved() -> None:
     tile, small = a_tile(300, 300), SmallMemory(0)
 

@@ -48,7 +48,7 @@ class Kind:
     icc: bytes = b""
     """The colour profile."""
     other_tags: dict[int, tuple[int, tuple[float, ...]]] = field(default_factory=dict)
-    """Types and values by number. They replace the tags above."""
+    """Types and values by number. They replace the tags above, and no values leave a tag out."""
 
 
 def a_tiff(samples: Pixels, kind: Kind, *, next_samples: tuple[Pixels, Kind] | None = None) -> bytes:
@@ -120,7 +120,7 @@ def _tags(samples: Pixels, kind: Kind, places: list[tuple[int, int]]) -> dict[in
         tags[320] = (SHORT, tuple(kind.colours.ravel().tolist()))
     if kind.icc:
         tags[34675] = (BYTE, tuple(kind.icc))
-    return tags | kind.other_tags
+    return {tag: each for tag, each in (tags | kind.other_tags).items() if each[1]}
 
 
 def pieces(samples: Pixels, kind: Kind) -> Iterator[bytes]:

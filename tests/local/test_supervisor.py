@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 from loupe_local.component import NotReady
 from loupe_local.process import Process, is_alive
 from loupe_local.supervisor import Supervisor
+from tests.polling import until
 
 Lines = list[tuple[str, str]]
 
@@ -75,6 +77,24 @@ async def test_a_process_that_starts_too_slowly_is_stopped(tmp_path: Path) -> No
             )
         with pytest.raises(NotReady, match="not running"):
             supervisor.pid("it")
+
+
+async def test_a_stuck_process_is_started_anew(tmp_path: Path) -> None:
+    output: Lines = []
+    stuck = [False]  # a list, because the process asks for it
+    process = replace(a_process(POLITE, output, ready="up"), is_stuck=lambda: stuck[0])
+
+    async with a_supervisor(tmp_path, output) as supervisor:
+        await supervisor.start(process)
+        first = supervisor.pid("it")
+        stuck[0] = True
+        await until(lambda: ("it", "it is stuck, and is stopped") in output)
+        stuck[0] = False
+        await until(lambda: ("it", "ready again") in output)
+        second = supervisor.pid("it")
+
+    assert second != first
+    assert not is_running(first)
 
 
 async def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:

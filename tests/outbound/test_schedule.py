@@ -5,7 +5,10 @@ from datetime import timedelta
 import pytest
 
 from loupe.outbound.v1 import outbound_pb2 as pb
+from outbound.domain import attempts
+from outbound.domain.attempts import Result
 from outbound.domain.schedule import JITTER, PAUSES
+from outbound.tables import Status
 from tests.outbound.harness import OMAR, OutboundHarness
 from tests.outbound.receiver import answer, receiver
 
@@ -90,6 +93,27 @@ async def test_a_requested_pause_may_be_a_date(outbound: OutboundHarness) -> Non
         await outbound.deliver()
 
     assert await due_in(outbound) == timedelta(minutes=7)
+
+
+@pytest.mark.parametrize(("status", "is_final"), [(500, False), (410, True)])
+async def test_the_address_of_an_upload_is_tried_again_unless_it_is_gone_and_is_never_disabled(
+    outbound: OutboundHarness, *, status: int, is_final: bool
+) -> None:
+    url = "http://127.0.0.1:9/"
+    await outbound.happen("image.completed", webhook_url=url)
+    claim = await outbound.claim()
+    assert claim
+    async with outbound.sessions.begin() as session:
+        ended = await attempts.record(session, claim, Result(status_code=status), outbound.clock())
+    outbound.clock.forward(days=6)
+    again = await outbound.claim()
+    await outbound.happen("image.failed", webhook_url=url)
+    other = await outbound.claim()
+
+    assert (ended, again is None) == (Status.FAILED if is_final else Status.WAITING, is_final)
+    assert other
+    assert other.delivery.webhook_id is None
+    assert await outbound.rows("SELECT payload FROM outbox") == []
 
 
 async def test_a_webhook_that_is_gone_is_disabled_and_its_other_webhooks_hear_it(

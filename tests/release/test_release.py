@@ -111,6 +111,7 @@ def test_a_release_is_a_commit_an_annotated_tag_and_its_files(repository: Path) 
         "deploy/compose/compose.yaml",
         "deploy/helm/loupe/Chart.yaml",
         "docs/sdk-typescript.md",
+        "tests/openapi/released.json",
     }
     assert make(repository, "version").returncode == 0
     assert git(repository, "status", "--porcelain") == ""

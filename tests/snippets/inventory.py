@@ -12,7 +12,7 @@ ACCOUNT = tuple(f"docs/api.md: Create an account: sh{number}" for number in ("",
 DESCRIBED = tuple(f"/docs: Quick start: sh{number}" for number in ("", " 2", " 3"))
 """Commands that a reader runs one after the other, and copies values between."""
 
-GENERATORS = ("sh", "sh 2", "python", "sh 3", "python 2", "sh 4", "ts")
+GENERATORS = ("sh", "sh 2", "python", "sh 3", "python 2", "sh 4", "ts", "sh 5", "ts 2")
 GENERATED = "tests/contract/test_generated_clients.py runs it"
 SDK = "tests/clients/test_pages.py runs it"
 IN_A_CLUSTER = "needs a cluster; tests/chart and tests/snippets/test_commands.py check its names"
@@ -35,6 +35,7 @@ NOT_RUN = {
     "docs/api.md: Follow events: js 2": "tests/contract/test_event_clients.py runs it in node",
     "docs/api.md: Profile, usage, subscription, plans: sh": "tests/contract/test_usage_history.py reads it",
     "docs/api.md: Quick start: sh": "sets the two variables, which the tests of the programs set",
+    "README.md: Loupe: sh": SDK,
     "docs/cli.md: The command `loupe`: sh": SDK,
     "docs/cli.md: Other commands: sh": SDK,
     **{

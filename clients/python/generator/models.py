@@ -38,11 +38,16 @@ PRIMITIVES = {"string": "str", "integer": "int", "number": "float", "boolean": "
 FORMATS = {"date-time": "datetime", "date": "date"}
 
 
+def described() -> Json:
+    """Return the OpenAPI document."""
+    return document.describe_api(app.create(cast("Backend", None), Readiness()), "")
+
+
 def described_answers() -> tuple[Json, list[str]]:
     """Return all schemas of the OpenAPI document, and the names of those that answers carry as data."""
-    described = document.describe_api(app.create(cast("Backend", None), Readiness()), "")
-    schemas: Json = described["components"]["schemas"]
-    return schemas, sorted(reachable(schemas, carried(described, schemas)))
+    whole = described()
+    schemas: Json = whole["components"]["schemas"]
+    return schemas, sorted(reachable(schemas, carried(whole, schemas)))
 
 
 def render_models(schemas: Json, names: list[str]) -> str:
@@ -53,10 +58,10 @@ def render_models(schemas: Json, names: list[str]) -> str:
     return HEADER + "\n" + "\n".join(parts)
 
 
-def carried(described: Json, schemas: Json) -> Iterator[str]:
+def carried(whole: Json, schemas: Json) -> Iterator[str]:
     """Yield the names of what successes carry."""
     yield from ("Event",)
-    for methods in described["paths"].values():
+    for methods in whole["paths"].values():
         for operation in methods.values():
             for status, answer in operation["responses"].items():
                 for media in answer.get("content", {}).values() if status < "300" else ():

@@ -641,6 +641,10 @@ class Model(Answer):
     """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known,
     and if no network was needed.
     """
+    strength: float | None = None
+    """How much of `enhance` the result has, 0 to 1; the rest is `faithful`. Null from other models,
+    and until it is known.
+    """
 
 
 class NewSecondFactor(Answer):
@@ -776,6 +780,10 @@ class ServedModel(Answer):
     """Where the network was published; null for `auto`."""
     licence: str | None = None
     """The licence of the weights; null for `auto`."""
+    title: str | None = None
+    """The name for people of a model that this installation has added; null for Loupe's own models."""
+    commercial_use: bool | None = None
+    """Whether the licence of the weights allows commercial use; null if no worker has said so."""
 
 
 class Session(Answer):

@@ -27,6 +27,8 @@ class Options(TypedDict, total=False):
     """`auto` (default), or another of `Loupe.models()`."""
     denoise: int | None
     """How much noise and traces of compression `clean` and `art` take away, 0 to 3."""
+    strength: float | None
+    """How much of `enhance` the result has, 0 to 1; the rest is `faithful`."""
     precision: str | None
     """`auto` (default), or `exact` for single precision."""
     metadata: str | None
@@ -57,6 +59,7 @@ NAMES = {
     "quality": "quality",
     "model": "model",
     "denoise": "denoise",
+    "strength": "strength",
     "precision": "precision",
     "metadata": "metadata",
     "dpi": "dpi",

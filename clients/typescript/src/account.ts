@@ -1,5 +1,7 @@
 /** The account of the user: profile, usage, plan, logging in and out. */
 import type {
+  AuditEntry,
+  AuditEvent,
   NewSecondFactor,
   RecoveryCodes,
   RestoredAddress,
@@ -11,6 +13,7 @@ import type {
   User,
 } from "./models.js";
 import type { Call } from "./options.js";
+import { type Listing, pages } from "./pages.js";
 import type { Query, Transport } from "./transport.js";
 
 /** What proves that the owner of the account asks. */
@@ -51,6 +54,17 @@ export class Account {
     const { by = "day", from, to, signal } = wish;
     const query: Query = { by, from, to };
     return this.transport.call("GET", "/api/usage/history", { query, signal });
+  }
+
+  /**
+   * Yields what happened to the account, the newest first. `from` and `to` are days such as `2026-02-15`, or
+   * instants. The day `to` is included, an instant `to` is not.
+   */
+  audit(
+    wish: { event?: AuditEvent; from?: string; to?: string } & Omit<Listing, "status"> = {},
+  ): AsyncGenerator<AuditEntry, void, undefined> {
+    const { event, from, to } = wish;
+    return pages(this.transport, "/api/audit", wish, { event, from, to });
   }
 
   /** Returns the subscription, if there is one, and the plan. */

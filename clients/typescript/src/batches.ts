@@ -91,7 +91,7 @@ export class Batches {
 
   /** Queues the failed images of a batch again that can be retried. */
   retry(id: number, { signal }: Call = {}): Promise<Batch> {
-    return this.transport.call("POST", `/api/batches/${id}/retry`, { signal });
+    return this.transport.call("POST", `/api/batches/${id}/retry`, { key: newKey(), signal });
   }
 
   /** Cancels an unfinished batch. Deletes one that has ended, with its images. */

@@ -59,7 +59,11 @@ export class Images {
     const form = formOf(fieldsOf(submission));
     const { name, content } = await uploadOf(source, filename);
     const body = { filename: name, size: content.size };
-    const prepared = await this.transport.call<DirectUpload>("POST", "/api/uploads", { body, signal });
+    const prepared = await this.transport.call<DirectUpload>("POST", "/api/uploads", {
+      body,
+      key: newKey(),
+      signal,
+    });
     await put(this.transport, content, prepared, signal);
     form.append("upload_id", prepared.id);
     return this.transport.call("POST", "/api/images/upscale", { form, key, signal });
@@ -67,7 +71,7 @@ export class Images {
 
   /** Queues a failed image again. It keeps its id, and takes a place in the quota. */
   retry(id: number, { signal }: Call = {}): Promise<Image> {
-    return this.transport.call("POST", `/api/images/${id}/retry`, { signal });
+    return this.transport.call("POST", `/api/images/${id}/retry`, { key: newKey(), signal });
   }
 
   /** Returns what a picture of this size would become, without sending one. It costs nothing. */

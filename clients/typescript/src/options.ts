@@ -19,6 +19,8 @@ export interface Options {
   model?: string;
   /** How much noise and traces of compression `clean` and `art` take away, 0 to 3. */
   denoise?: number;
+  /** How much of `enhance` the result has, 0 to 1; the rest is `faithful`. */
+  strength?: number;
   /** `exact` makes networks compute in single precision; `auto` by default. */
   precision?: "auto" | "exact" | (string & {});
   /** `keep` keeps EXIF data in the result; by default (`strip`) it is removed. */
@@ -71,6 +73,7 @@ const NAMES: Record<keyof Options, string> = {
   quality: "quality",
   model: "model",
   denoise: "denoise",
+  strength: "strength",
   precision: "precision",
   metadata: "metadata",
   dpi: "dpi",

@@ -16,7 +16,7 @@ STEADY_SECONDS = 10.0
 """After a run longer than this, the delay is the first one again."""
 ATTEMPTS = 3
 PROBE_SECONDS, PROBE_TIMEOUT = 0.05, 5.0
-LOSSES_SECONDS = 2.0
+CHECK_SECONDS = 1.0
 
 
 class NotReady(Exception):
@@ -102,17 +102,19 @@ class Component:
         self._changed()
         probing = asyncio.create_task(self._probe(settled))
         exited = asyncio.create_task(child.exited())
-        worn_out = asyncio.create_task(self._until_worn_out(child.pid))
+        useless = asyncio.create_task(self._until_useless(child.pid))
         try:
-            await asyncio.wait({exited, worn_out, halt}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({exited, useless, halt}, return_when=asyncio.FIRST_COMPLETED)
             losses = 0 if exited.done() else self._count_losses(child.pid)
             if losses:
                 self._announce(f"{losses} of its processes died, and it cannot stop by itself; killed")
                 child.signal(signal.SIGKILL)
             elif not exited.done():
-                await self._stop(child, exited, halt.result())
+                if not halt.done():
+                    self._announce("it is stuck, and is stopped")
+                await self._stop(child, exited, halt.result() if halt.done() else self.process.stop_signal)
             probing.cancel()
-            worn_out.cancel()
+            useless.cancel()
             self.is_ready = False
             return await child.wait_for_end(seconds=0 if losses else 2)
         finally:
@@ -133,10 +135,10 @@ class Component:
             self._announce(f"still running {self.process.stop_seconds:g} s after {number.name}; killed")
             child.signal(signal.SIGKILL)
 
-    async def _until_worn_out(self, pid: int) -> None:
-        """Return once so many processes of the program have died that it has to be started anew."""
-        while self.process.count_losses is None or self._count_losses(pid) < self.process.most_losses:
-            await asyncio.sleep(LOSSES_SECONDS)
+    async def _until_useless(self, pid: int) -> None:
+        """Return once the program is stuck, or so many of its processes have died that it must start anew."""
+        while self._count_losses(pid) < self.process.most_losses and not self.process.is_stuck():
+            await asyncio.sleep(CHECK_SECONDS)
 
     def _count_losses(self, pid: int) -> int:
         return self.process.count_losses(pid) if self.process.count_losses else 0

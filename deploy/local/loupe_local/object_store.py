@@ -43,6 +43,8 @@ RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     OPERATOR: {"": ("s3:*",), "/*": ("s3:*",)},
 }
 """The actions of an identity, by the end of the resource's name after the bucket."""
+FULL_BYTES, ROOM_BYTES = 16 << 20, 64 << 20
+"""A disk with less free space than the first is full, and one with the second has room again."""
 CERTIFICATES = "certificates"
 SIGN = REPOSITORY / "deploy" / "helm" / "loupe" / "files" / "certificates.py"
 COMPONENTS = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "CLIENT")
@@ -146,6 +148,7 @@ def process(store: ObjectStore, state: State) -> Process:
         env={"GOMEMLIMIT": "512MiB", **walls(store)},
         cwd=folder,
         clean_up=lambda: remove_sockets(store),
+        is_stuck=FullDisk(folder / "data").is_over,
         ready=_accepts_objects(store),
         ready_seconds=60,
     )
@@ -214,6 +217,29 @@ def policy(identity: str, bucket: str) -> dict[str, object]:
         for resource, actions in RIGHTS[identity].items()
     ]
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+class FullDisk:
+    """Notices that the disk was full, and has room again.
+
+    The index of SeaweedFS refuses every write after one that found no space, until it is started again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._was_full = False
+
+    def is_over(self) -> bool:
+        """Return True once for each time that the disk was full."""
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError:  # the folder was removed under a running store
+            return False
+        self._was_full = self._was_full or free < FULL_BYTES
+        if not self._was_full or free < ROOM_BYTES:
+            return False
+        self._was_full = False
+        return True
 
 
 def _accepts_objects(store: ObjectStore) -> Probe:

@@ -48,6 +48,10 @@ class Process:
     `most_losses` it is started anew. With any loss it cannot stop by itself, so it is killed at once.
     """
     most_losses: int = 5
+    is_stuck: Callable[[], bool] = lambda: False
+    """Returns whether the running program works again only if it is started anew. It is asked every second,
+    and raises nothing.
+    """
     tier: int = 0
     """The supervisor stops higher tiers first. Stores have tier 0."""
 

@@ -75,6 +75,11 @@ class Version:
 
 STORE_ERRORS = (MinioException, urllib3.exceptions.HTTPError)
 """Errors of a store that refuses, or that cannot be reached."""
+FIRST_FAULT_STATUS, TOO_MANY_REQUESTS = 500, 429
+
+
+class StoreFailed(urllib3.exceptions.HTTPError):
+    """The store answered that it cannot do its work for now: it is full, too busy, or broken."""
 
 
 class Replaced(Exception):
@@ -84,7 +89,8 @@ class Replaced(Exception):
 class Blobs:
     """The objects of one bucket.
 
-    Methods raise urllib3's errors if the store cannot be reached, and `minio.error.S3Error` if it refuses.
+    Methods raise urllib3's errors if the store cannot be reached or fails, and `minio.error.S3Error` if it
+    refuses.
     """
 
     def __init__(self, store: Store) -> None:
@@ -224,6 +230,9 @@ class Blobs:
                 yield
             outcome = "done"
         except S3Error as error:
+            if error.response.status >= FIRST_FAULT_STATUS or error.response.status == TOO_MANY_REQUESTS:
+                outcome = "away"
+                raise StoreFailed(f"{error.code}: {error.message}") from error
             outcome = "absent" if error.code == "NoSuchKey" else "refused"
             raise
         except urllib3.exceptions.HTTPError:

@@ -18,6 +18,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from opentelemetry.trace import SpanKind
 
 from common import errors, metrics, trace
+from common.renewed_channel import RenewedChannel
 from common.rpc import CLIENT_OPTIONS, TOKEN_KEY, span_attributes
 from common.tls import Tls
 
@@ -56,10 +57,13 @@ class Channel:
         tls: Tls | None = None,
     ) -> None:
         options = [*CLIENT_OPTIONS, ("grpc.service_config", json.dumps(_service_config(service)))]
-        if tls:
-            self._channel = grpc.aio.secure_channel(target, tls.client_credentials(), options)
-        else:
-            self._channel = grpc.aio.insecure_channel(target, options)
+
+        def open_channel() -> grpc.aio.Channel:
+            if tls:
+                return grpc.aio.secure_channel(target, tls.client_credentials(), options)
+            return grpc.aio.insecure_channel(target, options)
+
+        self._channel = RenewedChannel(open_channel)
         self._token = token
         self.grpc = cast("grpc.aio.Channel", self)
 
@@ -136,8 +140,7 @@ class Channel:
 
     def is_connected(self) -> bool:
         """Return whether the channel is connected or idle. Start to connect it if it is not."""
-        state = self._channel.get_state(try_to_connect=True)
-        return state in (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE)
+        return self._channel.state() in (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.IDLE)
 
     async def close(self, grace: float | None = None) -> None:
         """Close the channel. Calls under way may take `grace` seconds more. Without it they are cancelled."""

@@ -21,6 +21,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from common import errors, log, metrics, trace
 from common.identity import Principal, Verifier
+from common.renewed_channel import CONNECT_OPTIONS
 from common.rpc_failures import to_service_error
 from common.tls import Tls
 from loupe import refusals
@@ -43,9 +44,7 @@ OPTIONS = [
 CLIENT_OPTIONS = [
     *OPTIONS,
     ("grpc.enable_http_proxy", 0),  # services are in the same network
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 500),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    *CONNECT_OPTIONS,
 ]
 SERVER_OPTIONS = [
     *OPTIONS,

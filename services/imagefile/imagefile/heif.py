@@ -33,6 +33,8 @@ class Summary:
     """The kind of the coded item, as `hvc1`."""
     depth: int = 8
     has_alpha: bool = False
+    is_premultiplied: bool = False
+    """Whether the colours are multiplied by the alpha channel (ISO/IEC 23008-12, 6.10.1.2)."""
     is_grey: bool = False
     """Whether an AVIF has no colours."""
     colour: Colour | None = None
@@ -70,6 +72,7 @@ def summarise(data: bytes) -> Summary:
         coding=first.kind,
         depth=_depth(data, primary) or _depth(data, first) or 8,
         has_alpha=bool(alphas),
+        is_premultiplied=any(each in alphas for each in found.targets(b"prem", found.primary)),
         is_grey=_is_grey(data, first),
         colour=_colour(data, primary) or _colour(data, first),
         coded_pixels=sum(math.prod(sides[each]) * count for each, count in Counter(coded).items()),

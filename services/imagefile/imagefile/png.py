@@ -14,8 +14,10 @@ from imagefile import exif, png_metadata
 from imagefile.parser_bombs import ParserBomb
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-HEADER, PIXELS, FRAME_PIXELS, END = b"IHDR", b"IDAT", b"fdAT", b"IEND"
-CRITICAL = (HEADER, b"PLTE", PIXELS, END)
+HEADER, PALETTE, PIXELS, FRAME_PIXELS, END = b"IHDR", b"PLTE", b"IDAT", b"fdAT", b"IEND"
+CRITICAL = (HEADER, PALETTE, PIXELS, END)
+BY_PALETTE = 3
+"""The colour type of a picture whose colours are in a palette, which must come before the pixels."""
 MOST_CHUNKS = 10_000
 """Chunks of pixels do not count, unless they are shorter than `SHORT_PIXELS`."""
 SHORT_PIXELS = 64
@@ -135,10 +137,14 @@ def bit_depth(data: bytes) -> int:
 
 
 def is_complete(data: bytes) -> bool:
-    """Return whether undamaged critical chunks contain one header and all pixels. IEND may be missing."""
+    """Return whether undamaged critical chunks contain one header, all pixels, and the palette that they
+    need. IEND may be missing.
+    """
     found = list(sound_chunks(data))
     kinds = [chunk.kind for chunk in found]
     if PIXELS not in kinds or kinds[0] != HEADER or kinds.count(HEADER) != 1:
+        return False
+    if found[0].body[9] == BY_PALETTE and PALETTE not in kinds[: kinds.index(PIXELS)]:
         return False
     return _has_all_pixels(found)
 

@@ -35,7 +35,7 @@ TYPE_BYTES = {
     FLOAT: 4,
     DOUBLE: 8,
 }
-SEPARATE_PLANES = 2
+SEPARATE_PLANES, UNCOMPRESSED, OLD_JPEG, YCBCR = 2, 1, 6, 6
 STRUCTURE = (WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, EXTRA_SAMPLES, SAMPLE_FORMAT)
 """Tags that say where the pixels are and how they are stored."""
 MOST_VALUES = 65_536
@@ -141,6 +141,8 @@ def walk(data: Data) -> None:
     tags, pieces = Tags(data), list[tuple[int, int]]()
     with suppress(ValueError, struct.error):
         pieces = sorted(zip(*tags.pieces(), strict=False))
+        if len(pieces) < tags.count_pieces():
+            return  # the file is incomplete, and refused for that
     total, shared, end = 0, 0, 0
     for start, size in pieces:
         total += size
@@ -211,10 +213,46 @@ class Tags:
         return default
 
     def pieces(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the offsets and the lengths of all strips, or else of all tiles."""
+        """Return the offsets and the lengths of all strips, or else of all tiles.
+
+        The lengths of uncompressed strips follow from the size of the picture. Some writers state none, or
+        that of a whole strip for a last one that is shorter.
+        """
         if STRIP_OFFSETS in self:
-            return self.numbers(STRIP_OFFSETS), self.numbers(STRIP_LENGTHS)
+            offsets = self.numbers(STRIP_OFFSETS)
+            return offsets, self._uncompressed_lengths(len(offsets)) or self.numbers(STRIP_LENGTHS)
         return self.numbers(TILE_OFFSETS), self.numbers(TILE_LENGTHS)
+
+    def count_pieces(self) -> int:
+        """Return how many strips or tiles the picture needs in all planes. Raise `ValueError` if the file
+        does not say it.
+        """
+        if self.number(COMPRESSION, UNCOMPRESSED) == OLD_JPEG:
+            return 1  # its strips may be places within a single JPEG
+        width, height = self.number(WIDTH), self.number(HEIGHT)
+        across, down = width, self.number(ROWS_PER_STRIP, height)
+        if STRIP_OFFSETS not in self:
+            across, down = self.number(TILE_WIDTH), self.number(TILE_HEIGHT)
+        if min(width, height, across, down) < 1:
+            raise ValueError("strips or tiles without pixels")
+        planes = self.number(SAMPLES, 1) if self._has_planes() else 1
+        return planes * -(-width // across) * -(-height // down)
+
+    def _has_planes(self) -> bool:
+        return self.number(PLANES, 1) == SEPARATE_PLANES
+
+    def _uncompressed_lengths(self, listed: int) -> tuple[int, ...]:
+        """Return the bytes of the strips that the picture needs, or none if they are compressed or
+        subsampled. `listed` is the number of strips in the file.
+        """
+        if self.number(COMPRESSION, UNCOMPRESSED) != UNCOMPRESSED or self.number(PHOTOMETRIC, 0) == YCBCR:
+            return ()
+        samples = 1 if self._has_planes() else self.number(SAMPLES, 1)
+        row_bytes = (self.number(WIDTH) * samples * self.number(BITS, 1) + 7) // 8
+        height, count = self.number(HEIGHT), min(listed, self.count_pieces())
+        rows = min(height, self.number(ROWS_PER_STRIP, height))
+        in_plane = -(-height // rows)
+        return tuple(row_bytes * min(rows, height - index % in_plane * rows) for index in range(count))
 
 
 def coded_pixels(tags: Tags) -> int:
@@ -230,12 +268,14 @@ def is_complete(data: Data) -> bool:
 
 
 def has_all_pieces(tags: Tags, file_bytes: int) -> bool:
-    """Return whether all strips or tiles lie within the file (section 8), and the tags of `STRUCTURE` are
-    integers.
+    """Return whether there are strips or tiles for all pixels, which lie within the file (section 8), and the
+    tags of `STRUCTURE` are integers. Decoders leave missing tiles black.
     """
     if any(tag in tags and not tags.has_integers(tag) for tag in STRUCTURE):
         return False
     offsets, lengths = tags.pieces()
-    if not offsets or not lengths:
+    needed = tags.count_pieces()
+    if not offsets or not lengths or min(len(offsets), len(lengths)) < needed:
         return False
-    return all(start + size <= file_bytes for start, size in zip(offsets, lengths, strict=False))
+    places = zip(offsets, lengths, strict=False)
+    return all(start and size and start + size <= file_bytes for start, size in places)

@@ -143,6 +143,7 @@ def to_order(image: Image, settings: Settings) -> pb.WorkOrder:
         work_kind=image.work_kind or "",
         dpi=image.dpi or 0,
         denoise=image.denoise_asked,
+        strength=image.strength_asked,
         fairness_key=fairness.key_of(image.user_id, settings.fairness_secret),
         pictures=image.pictures or 0,
         previews_path=previews.path_of(image),
@@ -167,12 +168,21 @@ def model_to_proto(name: str, facts: ModelFacts) -> pb.ServedModel:
         network=facts.network,
         source=facts.source,
         licence=facts.licence,
+        title=facts.title,
+        commercial_use=facts.commercial_use,
     )
 
 
 def announcement_from_proto(offer: pb.AnnounceModelsRequest.Offer) -> Announcement:
     facts = ModelFacts(
-        offer.description, offer.best_for, offer.network, offer.source, offer.licence, list(offer.scales)
+        offer.description,
+        offer.best_for,
+        offer.network,
+        offer.source,
+        offer.licence,
+        list(offer.scales),
+        offer.title,
+        offer.commercial_use if offer.HasField("commercial_use") else None,
     )
     return Announcement(offer.name, list(offer.nets), facts if offer.description else None)
 
@@ -196,6 +206,7 @@ def _model(image: Image) -> pb.Model:
         reason=image.model_reason or "",
         message=image.model_message or "",
         denoise=image.denoise_used,
+        strength=image.strength_used,
         precision=image.precision_used or "",
     )
 

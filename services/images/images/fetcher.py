@@ -236,6 +236,7 @@ def _options(image: Image, claim: Claim) -> UploadOptions:
             model=image.model_asked,
             dpi=image.dpi,
             denoise=image.denoise_asked,
+            strength=image.strength_asked,
             expires_in=image.expires_in,
         ),
     )

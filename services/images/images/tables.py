@@ -134,6 +134,9 @@ class Image(Base, table=True):
     denoise_asked: int | None = None
     """The requested level of denoising. None lets the worker choose."""
     denoise_used: int | None = None
+    strength_asked: float | None = None
+    """The requested share of `enhance` over `faithful`, 0 to 1. None is all of it."""
+    strength_used: float | None = None
     model_asked: str = Field(default="auto", sa_type=sa.String, sa_column_kwargs={"server_default": "auto"})
     model_used: str | None = Field(default=None, sa_type=sa.String)
     model_reason: str | None = Field(default=None, sa_type=sa.String)

@@ -19,10 +19,11 @@ import math
 from asyncio import to_thread
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from common.blobs import Blobs
-from imagefile.formats import WRITABLE, Format, keeps_all, media_type
+from common.blobs import STORE_ERRORS, Blobs
+from imagefile.formats import keeps_all, media_type
 from imagefile.tiff_pages import enlarged
 from inference.decoding.pool import Decoder
 from inference.encoding import animation, tiff
@@ -30,70 +31,26 @@ from inference.encoding.options import Options
 from inference.encoding.writer import open_writer
 from inference.errors import Undecodable
 from inference.networks.auto import Choice, choose_model, main_choice
-from inference.networks.network import ImplausibleAnswer, Infer, Network
-from inference.picture import Animation, Header, Pages, Picture, Pixels, Size
+from inference.networks.network import ImplausibleAnswer, Infer
+from inference.picture import Animation, Pages, Picture, Pixels, Size
 from inference.previews.sides import Files, JobPreviews, PreviewRules, Watch, beside
 from inference.previews.storing import store_previews
-from inference.sizing import Fit, Placement, PlacementWriter, place
+from inference.render_spec import FORMATS, RenderSpec, spec_of
+from inference.sizing import Placement, PlacementWriter, place
 from inference.stage_metrics import count_pixels, timed
+from inference.store_outage import PATIENCE_SECONDS, Outage
 from inference.tiling.inference_cache import InferenceCache
 from inference.tiling.inference_count import InferenceCount
 from inference.tiling.progress import Progress, of_frame
-from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tiling
+from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
 from inference.triton.precision import EXACT, infer_for, lowest
 from inference.triton.tile_turns import Turn
 from inference.upscaling import upscale
-from loupe.contract import LONGEST_OUTPUT_SIDE
 from loupe.images.v1 import images_pb2
 
 if TYPE_CHECKING:
     from inference.availability import Availability
-
-MOST_OUTPUT_PIXELS = LONGEST_OUTPUT_SIDE**2
-"""Limit for all frames of a result together, unless the work order names another."""
-FORMATS: dict[int, Format] = {images_pb2.Format.Value(f"FORMAT_{name}"): name for name in WRITABLE}
-FITS: dict[int, Fit] = {
-    images_pb2.FIT_UNSPECIFIED: "stretch",
-    images_pb2.FIT_STRETCH: "stretch",
-    images_pb2.FIT_COVER: "cover",
-    images_pb2.FIT_CONTAIN: "contain",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RenderSpec:
-    """A description of the wanted result."""
-
-    size: Size
-    file_format: Format
-    networks: tuple[Network, ...]
-    tiling: Tiling
-    fit: Fit = "stretch"
-    quality: int | None = None
-    keeps_metadata: bool = False
-    dpi: int | None = None
-    """Pixels an inch of the result. None keeps the original's."""
-    most_pixels: int = MOST_OUTPUT_PIXELS
-    """Limit for all frames together. `images` checks it too, but may miscount frames of a damaged file."""
-    networks_of_pages: tuple[tuple[Network, ...], ...] = ()
-    """The networks of each page, if they may differ."""
-
-    def header(self, picture: Picture, placement: Placement) -> Header:
-        """Return the result's header. A border adds an alpha channel if the format has one."""
-        header = picture.header(self.size)
-        header = header if self.keeps_metadata else replace(header, exif=None)
-        header = replace(header, dpi=(self.dpi, self.dpi)) if self.dpi else header
-        has_border = self.fit == "contain" and placement.inner != self.size
-        if has_border and WRITABLE[self.file_format].alpha and not header.has_alpha:
-            return replace(header, channels=header.channels + 1)
-        return header
-
-    def tiling_for(self, picture: Picture) -> Tiling:
-        """Return smaller tiles for 16 bits, which travel to Triton as floats and are four times as large."""
-        tile = self.tiling.tile if picture.depth == 8 else self.tiling.tile // 2
-        smallest = (2 * network.overlap + QUANTUM for network in self.networks)
-        return replace(self.tiling, tile=max(tile, SMALLEST_TILE, *smallest))
 
 
 class Upscaled(NamedTuple):
@@ -122,6 +79,8 @@ class Pipeline:
     preview_rules: PreviewRules
     precision: str = "auto"
     """`exact` demands single precision for all images, and `auto` only for those whose orders do."""
+    patience_seconds: float = PATIENCE_SECONDS
+    """How long it waits for an object store that fails."""
 
     async def upscale(self, order: images_pb2.WorkOrder, progress: Progress) -> Upscaled:
         """Return the result's file, the model that made it, and the number of its pages or frames.
@@ -132,18 +91,7 @@ class Pipeline:
         picture = await self.decode(order, await self.fetch(order))
         choices = await self.choose(order, picture)
         choice = main_choice(choices)
-        spec = RenderSpec(
-            (order.size.width, order.size.height),
-            FORMATS[order.format],
-            choice.model.networks,
-            self.tiling,
-            fit=FITS[order.fit],
-            quality=order.quality or None,
-            keeps_metadata=order.keeps_metadata,
-            dpi=order.dpi or None,
-            networks_of_pages=tuple(each.model.networks for each in choices),
-            most_pixels=order.largest_output_pixels or MOST_OUTPUT_PIXELS,
-        )
+        spec = spec_of(order, choices, self.tiling)
         first, count = (picture, 1) if isinstance(picture, Picture) else (picture.first, picture.count)
         infer = InferenceCount(self._infer_in_turn(order, count * math.prod(first.size)))
         previews = JobPreviews(self.preview_rules, spec.file_format, is_on=bool(order.previews_path))
@@ -166,7 +114,7 @@ class Pipeline:
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):
-            return await self.blobs.get(order.original_path)
+            return await Outage(self.patience_seconds).outlast(lambda: self.blobs.get(order.original_path))
 
     async def decode(self, order: images_pb2.WorkOrder, original: bytes) -> Picture | Animation | Pages:
         with timed("decode"):
@@ -184,14 +132,23 @@ class Pipeline:
         served = self.availability.models
         parts = original.pages if isinstance(original, Pages) else [original]
         denoise = order.denoise if order.HasField("denoise") else None
-        return [await to_thread(choose_model, order.model, each, served, denoise) for each in parts]
+        strength = order.strength if order.HasField("strength") else None
+        return [await to_thread(choose_model, order.model, each, served, denoise, strength) for each in parts]
 
-    async def store(self, order: images_pb2.WorkOrder, upscaled: Upscaled) -> list[str]:
-        """Store the result and its previews. Return the names of those previews that are stored."""
+    async def store(
+        self, order: images_pb2.WorkOrder, upscaled: Upscaled, unwanted: asyncio.Task[Any] | None = None
+    ) -> list[str]:
+        """Store the result and its previews. Return the names of those previews that are stored.
+
+        If the store fails or refuses, the result is offered again, until the task `unwanted` has ended.
+        """
+        media = media_type(FORMATS[order.format])
+        put = partial(self.blobs.put, order.upscaled_path, upscaled.data, media)
+        outage = Outage(self.patience_seconds, unwanted)
         with timed("store"):
             stored, _ = await asyncio.gather(
-                store_previews(self.blobs, order.previews_path, upscaled.previews),
-                self.blobs.put(order.upscaled_path, upscaled.data, media_type(FORMATS[order.format])),
+                store_previews(self.blobs, order.previews_path, upscaled.previews, outage),
+                outage.outlast(put, STORE_ERRORS),
             )
             return stored
 
@@ -294,6 +251,7 @@ async def render_frame(
         infer,
         placement_writer.write,
         networks=spec.networks,
+        mix=spec.mix,
         tiling=spec.tiling_for(picture),
         progress=progress,
     )

@@ -3,12 +3,16 @@
 A picture of one colour and one of a model without networks never reach Triton.
 """
 
+import asyncio
 from asyncio import to_thread
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from inference.drift import DriftCorrection
+from inference.mixing import Mix, Mixer, shares_of
 from inference.nearest import nearest_rows, plain_rows
 from inference.networks.network import Infer, Network, smallest_network
 from inference.picture import Picture, Pixels, Size
@@ -19,6 +23,8 @@ from inference.tiling.progress import Progress
 from inference.tiling.tile_rows import TiledPass
 from inference.tiling.tiles import Tiling
 
+TakeParts = Callable[[Iterable[Pixels]], Awaitable[None]]
+"""Takes the next rows in parts."""
 SMALLEST_SIDE, MARGIN = 4, 8
 """A picture with a shorter side gets a margin of so many pixels."""
 
@@ -30,13 +36,15 @@ async def upscale(
     write: WriteRows,
     *,
     networks: Sequence[Network],
+    mix: Mix | None = None,
     tiling: Tiling = Tiling(),  # noqa: B008  frozen
     progress: Progress | None = None,
 ) -> None:
     """Write the rows of the picture at exactly this size, with alpha last (steps 4 to 7).
 
     A model without networks repeats pixels. A network never sees a picture of one colour, which stays that
-    colour, and it sees one channel of a picture without colour, whose result has no colour either.
+    colour, and it sees one channel of a picture without colour, whose result has no colour either. With a
+    `mix` the result of `networks` is blended over that of the mix's networks.
     """
     rows = await to_thread(rows_without_network, picture, size, networks)
     if rows is not None:
@@ -44,22 +52,58 @@ async def upscale(
         if progress:
             progress(1.0)
         return
-    network = smallest_network(networks, picture.size, size)
     source = await to_thread(network_input, picture)
-    margin = Margin(source, network.scale, is_even=bool(network.pooled))
-    tiled = TiledPass(network, margin.added, infer, tiling, progress)
-    resampler = PictureResampler(picture, size, network.scale)
-    correction = DriftCorrection(source, network.scale) if source.shape[2] == 1 else None
+    network = smallest_network(networks, picture.size, size)
+    sides = [network] if mix is None else [smallest_network(mix.under, picture.size, size), network]
+    ways = [NetworkWay(picture, size, source, side) for side in sides]
+    if mix:
+        await run_mixed(ways, Mixer(mix.strength, write), infer, tiling, shares_of(sides, progress))
+    else:
+        await ways[0].run(infer, tiling, lambda parts: to_thread(write_all, parts, write), progress)
 
-    def resample_and_write(framed: Pixels) -> None:
-        native = margin.cut_off(framed)
-        for rows in correction.push(native) if correction else (native,):
-            write_all(resampler.push(rows), write)
 
-    async def take_rows(native: Pixels) -> None:
-        await to_thread(resample_and_write, native)
+class NetworkWay:
+    """The way of a picture through one network to the exact size."""
 
-    await tiled.run(take_rows)
+    def __init__(self, picture: Picture, size: Size, source: Pixels, network: Network) -> None:
+        """`source` are the colours as the network sees them."""
+        self._network = network
+        self._margin = Margin(source, network.scale, is_even=network.is_even)
+        self._resampler = PictureResampler(picture, size, network.scale)
+        self._correction = DriftCorrection(source, network.scale) if source.shape[2] == 1 else None
+
+    async def run(self, infer: Infer, tiling: Tiling, take: TakeParts, progress: Progress | None) -> None:
+        """Infer all tiles. Pass the rows of the exact size to `take`, which makes each part when it needs
+        it.
+        """
+        tiled = TiledPass(self._network, self._margin.added, infer, tiling, progress)
+        await tiled.run(lambda framed: take(self._resampled(framed)))
+
+    def _resampled(self, framed: Pixels) -> Iterator[Pixels]:
+        native = self._margin.cut_off(framed)
+        for rows in self._correction.push(native) if self._correction else (native,):
+            yield from self._resampler.push(rows)
+
+
+async def run_mixed(
+    ways: Sequence[NetworkWay],
+    mixer: Mixer,
+    infer: Infer,
+    tiling: Tiling,
+    reports: Sequence[Progress | None],
+) -> None:
+    """Run both ways side by side into the mixer. Together they have as many tiles at Triton as one alone."""
+    each = replace(tiling, in_flight=max(1, tiling.in_flight // len(ways)))
+
+    async def put(side: int, parts: Iterable[Pixels]) -> None:
+        await mixer.put(side, await to_thread(list, parts))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for index, way in enumerate(ways):
+                group.create_task(way.run(infer, each, partial(put, index), reports[index]))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
 
 
 class Margin:
@@ -104,7 +148,7 @@ def rows_without_network(
 def network_input(picture: Picture) -> Pixels:
     """Return the colours as the network sees them: one channel of a picture without colour."""
     source = fill_hidden_colours(picture)
-    channel = neutral_channel(source)
+    channel = neutral_channel(source, is_lossless=picture.is_lossless)
     return source if channel is None else channel
 
 

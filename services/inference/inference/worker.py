@@ -26,6 +26,7 @@ from inference.large_places import LargePlaces
 from inference.networks.auto import NotServed
 from inference.pipeline import Pipeline, Upscaled
 from inference.previews.sides import PreviewRules
+from inference.store_outage import PATIENCE_SECONDS
 from inference.throughput import Share, Throughput
 from inference.tiling.tiles import Tiling
 from inference.triton.client import Triton
@@ -85,6 +86,8 @@ class Worker:
     large_places: LargePlaces | None = None
     """None does not limit large images."""
     preview_rules: PreviewRules = field(default_factory=PreviewRules)
+    patience_seconds: float = PATIENCE_SECONDS
+    """How long an attempt waits for an object store that fails."""
     share_seconds: float = 3.0
     """How long a job waits, before it starts, until its user may take a decoder. Most images are decoded by
     then.
@@ -151,7 +154,7 @@ class Worker:
                 finished.failure.CopyFrom(failure)
             else:
                 # Published even if the image was cancelled meanwhile: `images` then deletes the result.
-                previews = await self._pipeline.store(order, upscaled)
+                previews = await self._pipeline.store(order, upscaled, unwanted)
                 self._count(order, share, upscaled)
                 finished.output.CopyFrom(_output(upscaled, previews, time.perf_counter() - started))
                 LOG.info(
@@ -183,6 +186,7 @@ class Worker:
             self.tiling,
             self.preview_rules,
             self.precision,
+            self.patience_seconds,
         )
 
     @contextlib.asynccontextmanager
@@ -227,6 +231,7 @@ def _output(upscaled: Upscaled, previews: Sequence[str], seconds: float) -> pb.O
         model_reason=choice.reason,
         model_message=choice.message,
         denoise=choice.denoise,
+        strength=choice.model.strength,
         pictures=upscaled.pictures,
         precision=upscaled.precision,
         previews=previews,

@@ -37,7 +37,9 @@ class Addresses:
         not answer is no fault of theirs: deliveries look again.
         """
         found, address = dict(problems), NO_ADDRESS
-        if is_needed:
+        if is_needed and not url:
+            found[field] = [f"The {field.replace('_', ' ')} field is required."]
+        elif is_needed:
             try:
                 address = await self._resolve(url)
             except Refused as error:

@@ -36,6 +36,7 @@ class Model(BaseModel):
     message: str | None
     denoise: int | None
     precision: str | None
+    strength: float | None
 
 
 class Previews(BaseModel):
@@ -76,6 +77,7 @@ def to_model(model: pb.Model) -> Model:
         message=model.message or None,
         denoise=model.denoise if model.HasField("denoise") else None,
         precision=model.precision or None,
+        strength=model.strength if model.HasField("strength") else None,
     )
 
 

@@ -183,6 +183,9 @@ test("an account reads its usage, models, plans and tokens", async () => {
   await assert.rejects(limited.upscale(PHOTO), client.MissingAbility);
   assert.ok((await loupe.tokens.list()).some((each) => each.id === created.token.id));
   await loupe.tokens.revoke(created.token.id);
+  let entry;
+  while (!entry) entry = (await loupe.account.audit({ event: "token.created" }).next()).value;
+  assert.equal(entry.details.token_id, String(created.token.id));
   await assert.rejects(limited.images.list().next(), client.Unauthenticated);
   assert.equal(usage.plan, "professional");
   assert.equal(history.entries.at(-1).used, usage.image_uploads.used);

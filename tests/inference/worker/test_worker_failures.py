@@ -1,5 +1,6 @@
 """The failures that cost an image an attempt, which are excused, and when it fails for good."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -9,11 +10,14 @@ import numpy as np
 import pytest
 
 from common import messages
+from images.domain import library
 from images.tables import Status
 from inference.networks.network import BadAnswer
 from inference.triton.canary import CANARY
 from inference.triton.errors import TritonFailed
+from loupe_local.stores import Stores
 from tests.images.harness import RULES, list_keys, poll
+from tests.images.store_proxies import FailingStore
 from tests.inference.conftest import Answer, FaultyTriton, an_answer, doubled, pixels_of, triton_at
 from tests.inference.scratch_triton import QUICK, scratch_triton
 from tests.inference.worker.harness import STANDARD, Harness, PausedTriton, a_message, was_called
@@ -146,14 +150,52 @@ async def test_a_missing_original_costs_an_attempt(harness: Harness) -> None:
     assert (found.attempt, found.excused, found.heartbeat_at) == (1, 0, None)
 
 
-async def test_a_store_that_is_away_excuses_the_attempt(harness: Harness) -> None:
+async def test_a_store_that_stays_away_excuses_the_attempt(harness: Harness) -> None:
     image = await harness.job()
-    away = replace(harness.worker, blobs=harness.images.blobs_at("http://127.0.0.1:9"))
+    nowhere = harness.images.blobs_at("http://127.0.0.1:9")
+    away = replace(harness.worker, blobs=nowhere, patience_seconds=0.0)
 
     with pytest.raises(messages.RetryLater):
         await away.handle(a_message(image), STANDARD)
 
     assert (await harness.row(image)).excused == 1
+
+
+@pytest.mark.parametrize("status", [429, 507])
+@pytest.mark.parametrize("method", [b"GET", b"PUT"])
+async def test_an_attempt_survives_a_store_that_fails_for_a_while(
+    harness: Harness, stores: Stores, method: bytes, status: int
+) -> None:
+    """A full store answers 507, and a busy one 429. Other faults of a server are repeated by its client."""
+    image = await harness.job()
+
+    async with FailingStore(stores.s3.endpoint, method, status, times=2) as store:
+        patient = replace(harness.worker, blobs=harness.images.blobs_at(store.address))
+        await patient.handle(a_message(image), STANDARD)
+
+    assert store.refused == 2
+    assert [result.WhichOneof("outcome") for result in await harness.results()] == ["output"]
+    found = await harness.row(image)
+    assert (found.attempt, found.excused) == (1, 0)
+
+
+async def test_a_result_that_no_store_takes_is_dropped_when_its_image_is_cancelled(
+    harness: Harness, stores: Stores
+) -> None:
+    image = await harness.job()
+
+    async with FailingStore(stores.s3.endpoint, b"PUT", 507, times=1000) as store:
+        blobs = harness.images.blobs_at(store.address)
+        patient = replace(harness.worker, blobs=blobs, heartbeat_seconds=0.1)
+        working = asyncio.create_task(patient.handle(a_message(image), STANDARD))
+        await asyncio.wait_for(store.has_refused.wait(), 20)
+        async with harness.images.sessions.begin() as session:
+            await library.delete(session, image.user_id, image.id or 0, RULES)
+        with pytest.raises(messages.RetryLater):
+            await asyncio.wait_for(working, 20)
+
+    assert await harness.results() == []
+    assert image.upscaled_path not in await list_keys(harness.images)
 
 
 async def test_an_image_that_always_fails_ends_after_its_attempts(

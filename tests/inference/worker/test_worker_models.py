@@ -30,6 +30,26 @@ async def test_an_image_is_upscaled_by_the_model_that_it_asks_for(
 
     [finished] = await harness.results()
     assert (finished.output.model, finished.output.model_reason) == ("enhance", "asked_for")
+    assert finished.output.strength == 1
+
+
+async def test_a_strength_runs_both_networks_and_is_told(harness: Harness, faulty: FaultyTriton) -> None:
+    used = set[str]()
+
+    async def enlarged(request: Any, _: Any) -> Any:
+        used.add(request.model_name)
+        scale = 4 if "x4" in request.model_name else 2
+        return an_answer(pixels_of(request).repeat(scale, axis=2).repeat(scale, axis=3))
+
+    faulty.answer = enlarged
+    harness.worker.availability.models = {**MODELS, "enhance": ENHANCE_SMALL}
+    image = await harness.job(model_asked="enhance", strength_asked=0.4)
+
+    await harness.do(image)
+
+    [finished] = await harness.results()
+    assert (finished.output.model, finished.output.strength) == ("enhance", 0.4)
+    assert used == {"span_x2", "realesr_general_x4v3"}
 
 
 async def test_an_image_whose_model_no_worker_has_any_more_fails_without_an_attempt(

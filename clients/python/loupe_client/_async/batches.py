@@ -111,7 +111,8 @@ class AsyncBatches:
 
     async def retry(self, batch_id: int) -> Batch:
         """Queue the failed images of a batch again that can be retried."""
-        return parse(Batch, await self._transport.call("POST", f"/api/batches/{batch_id}/retry"))
+        path, key = f"/api/batches/{batch_id}/retry", uuid.uuid4().hex
+        return parse(Batch, await self._transport.call("POST", path, key=key))
 
     async def delete(self, batch_id: int) -> None:
         """Cancel an unfinished batch. Delete one that has ended, with its images."""

@@ -69,9 +69,10 @@ class AsyncImages:
         with upload.open() as file:
             size = file.seek(0, 2)
         body = {"filename": upload.name, "size": size}
-        prepared = parse(DirectUpload, await self._transport.call("POST", "/api/uploads", body=body))
-        await uploads.put(self._transport, upload, size, prepared)
         key = idempotency_key or uuid.uuid4().hex
+        data = await self._transport.call("POST", "/api/uploads", body=body, key=uuid.uuid4().hex)
+        prepared = parse(DirectUpload, data)
+        await uploads.put(self._transport, upload, size, prepared)
 
         def parts(_: ExitStack) -> list[tuple[str, Any]]:
             return [("upload_id", (None, prepared.id))]
@@ -80,7 +81,8 @@ class AsyncImages:
 
     async def retry(self, image_id: int) -> Image:
         """Queue a failed image again. It keeps its id, and takes a place in the quota."""
-        return parse(Image, await self._transport.call("POST", f"/api/images/{image_id}/retry"))
+        path, key = f"/api/images/{image_id}/retry", uuid.uuid4().hex
+        return parse(Image, await self._transport.call("POST", path, key=key))
 
     async def estimate(
         self, original_width: int, original_height: int, **options: Unpack[Options]

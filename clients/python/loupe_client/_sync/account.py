@@ -1,13 +1,16 @@
 # Generated from _async/account.py by `make client`. Do not edit.
 """The account of the user: profile, usage, plan, tokens, logging in and out."""
 
+from collections.abc import Generator
 from datetime import date, datetime
 from typing import Any, Literal
 
 from loupe_client import models
 from loupe_client._sync.transport import Transport
-from loupe_client.answers import parse
+from loupe_client.answers import envelope_of, parse
 from loupe_client.models import (
+    AuditEntry,
+    AuditEvent,
     NewSecondFactor,
     NewToken,
     RecoveryCodes,
@@ -96,6 +99,26 @@ class Account:
         """Return the images by day or by month."""
         query = {"by": by, "from": start, "to": end}
         return parse(UsageHistory, self._transport.call("GET", "/api/usage/history", query=query))
+
+    def audit(
+        self,
+        *,
+        event: AuditEvent | None = None,
+        start: date | None = None,
+        end: date | None = None,
+    ) -> Generator[AuditEntry]:
+        """Yield what happened to the account, the newest first.
+
+        `start` and `end` are days or instants. The day `end` is included, an instant `end` is not.
+        """
+        days = {"from": start and start.isoformat(), "to": end and end.isoformat()}
+        page: int | None = 1
+        while page:
+            query = {"event": event, **days, "page": page, "per_page": 100}
+            answer = envelope_of(self._transport.send("GET", "/api/audit", query=query))
+            for each in answer["data"]:
+                yield parse(AuditEntry, each)
+            page = page + 1 if answer["links"]["next"] else None
 
     def subscription(self) -> SubscriptionAndPlan:
         """Return the subscription, if there is one, and the plan."""

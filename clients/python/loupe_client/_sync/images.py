@@ -70,9 +70,10 @@ class Images:
         with upload.open() as file:
             size = file.seek(0, 2)
         body = {"filename": upload.name, "size": size}
-        prepared = parse(DirectUpload, self._transport.call("POST", "/api/uploads", body=body))
-        uploads.put(self._transport, upload, size, prepared)
         key = idempotency_key or uuid.uuid4().hex
+        data = self._transport.call("POST", "/api/uploads", body=body, key=uuid.uuid4().hex)
+        prepared = parse(DirectUpload, data)
+        uploads.put(self._transport, upload, size, prepared)
 
         def parts(_: ExitStack) -> list[tuple[str, Any]]:
             return [("upload_id", (None, prepared.id))]
@@ -81,7 +82,8 @@ class Images:
 
     def retry(self, image_id: int) -> Image:
         """Queue a failed image again. It keeps its id, and takes a place in the quota."""
-        return parse(Image, self._transport.call("POST", f"/api/images/{image_id}/retry"))
+        path, key = f"/api/images/{image_id}/retry", uuid.uuid4().hex
+        return parse(Image, self._transport.call("POST", path, key=key))
 
     def estimate(self, original_width: int, original_height: int, **options: Unpack[Options]) -> Estimate:
         """Return what a picture of this size would become, without sending one. It costs nothing."""

@@ -1,6 +1,7 @@
 """The commands of `loupe`, and what their errors become."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -49,6 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command, and return its exit code. Errors are one sentence on standard error."""
     try:
         result = app(args=list(arguments), prog_name="loupe", standalone_mode=False)
+        sys.stdout.flush()
     except (typer.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
     except typer.Exit as end:
@@ -56,13 +58,44 @@ def run(arguments: Sequence[str]) -> int:
     except CLICK_ERROR as error:
         error.show()
         return exits.USAGE
-    except LoupeError as error:
-        tell(error, as_json="--json" in arguments)
-        return exits.code_of(error)
-    except BrokenPipeError:  # `loupe ls | head` has read enough
-        sys.stderr.close()
-        return exits.DONE
+    except (SystemExit, BrokenPipeError) as end:
+        return code_of_exit(end)
+    except (LoupeError, OSError) as error:
+        return told(error, as_json="--json" in arguments)
     return result if isinstance(result, int) else exits.DONE
+
+
+def told(error: LoupeError | OSError, *, as_json: bool) -> int:
+    """Print an error, and return its exit code. An `OSError` is about a user's file, or about the output."""
+    if isinstance(error, LoupeError):
+        tell(error, as_json=as_json)
+        return exits.code_of(error)
+    reason = error.strerror or str(error)
+    tell(LoupeError(f"{error.filename}: {reason}" if error.filename else f"{reason}."), as_json=as_json)
+    drop_output()
+    return exits.SOME_FAILED
+
+
+def output_closed() -> int:
+    """Return the exit code for output that nobody reads any more, as in `loupe ls | head`."""
+    drop_output()
+    return exits.OUTPUT_CLOSED
+
+
+def code_of_exit(end: SystemExit | BrokenPipeError) -> int:
+    """Return the exit code after completion, or after a broken pipe, as in `loupe ls | head`.
+
+    Typer makes an exit of a broken pipe.
+    """
+    if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
+        return int(end.code or exits.DONE)
+    drop_output()
+    return exits.OUTPUT_CLOSED
+
+
+def drop_output() -> None:
+    """Send what is left of standard output nowhere, because it cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def tell(error: LoupeError, *, as_json: bool) -> None:
@@ -74,5 +107,7 @@ def tell(error: LoupeError, *, as_json: bool) -> None:
         print(json.dumps(line), file=sys.stderr)
         return
     print(f"loupe: {error}", file=sys.stderr)
+    if advice := exits.advice_of(error):
+        print(f"loupe: {advice}", file=sys.stderr)
     if isinstance(error, ApiError) and error.status >= 500 and error.request_id:
         print(f"loupe: the operator finds this request as {error.request_id}", file=sys.stderr)

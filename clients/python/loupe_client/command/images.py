@@ -1,6 +1,7 @@
 """`ls`, `get`, `rm`, `watch`, `compare`: what concerns single images."""
 
 import itertools
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from loupe_client.command.context import Columns, JsonOption, ServerOption, clie
 from loupe_client.command.terminal import shown
 from loupe_client.models import Image
 
+NOT_IN_BROWSERS = (".heic", ".heif", ".hif", ".tif", ".tiff", ".jxl")
 Ids = Annotated[list[int], typer.Argument(metavar="ID…", help="The ids that `loupe ls` shows.")]
 
 
@@ -153,3 +155,5 @@ def compare(
     page = output or after.with_name("compare.html")
     page.write_text(page_of(before, after), encoding="utf-8")
     print(shown(page))
+    for picture in (each for each in (before, after) if each.suffix.lower() in NOT_IN_BROWSERS):
+        print(f"loupe: many browsers do not show {shown(picture)}", file=sys.stderr)

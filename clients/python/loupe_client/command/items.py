@@ -92,32 +92,36 @@ def of_link(link: str, naming: Naming) -> Item:
 
 def of_folder(folder: Path, naming: Naming, *, recursive: bool, is_one_of_several: bool) -> Iterator[Item]:
     absolute = Path(os.path.abspath(folder))  # noqa: PTH100  it resolves no symbolic link
-    root = naming.output or absolute.with_name(absolute.name + naming.label)
+    beside = folder if folder.name == absolute.name else absolute
+    root = naming.output or beside.with_name(absolute.name + naming.label)
     place = root / absolute.name if is_one_of_several and naming.output else root
     left_out = os.path.realpath(root)
-    for path in files_below(folder, left_out, recursive=recursive):
-        target = naming.within(place, path.relative_to(folder))
-        yield Item(str(path), str(path), target, root, is_found=True)
+    try:
+        for path in files_below(folder, left_out, recursive=recursive):
+            target = naming.within(place, path.relative_to(folder))
+            yield Item(str(path), str(path), target, root, is_found=True)
+    except OSError as error:
+        raise InvalidInput(f"The folder {folder} cannot be read: {error.strerror}") from error
 
 
 def files_below(folder: Path, left_out: str, *, recursive: bool) -> Iterator[Path]:
     """Yield the files of a folder in the order of their names, without hidden ones and without results.
 
-    What is no file is among them, such as a link that leads nowhere, so that its fate is told.
+    What is no file is among them, such as a link that leads nowhere or a folder that cannot be read, so that
+    its fate is told. Raise `OSError` if the folder itself cannot be read.
     """
-    try:
-        with os.scandir(folder) as scanned:
-            entries = sorted(scanned, key=lambda entry: entry.name)
-    except OSError as error:
-        raise InvalidInput(f"The folder {folder} cannot be read: {error.strerror}") from error
+    with os.scandir(folder) as scanned:
+        entries = sorted(scanned, key=lambda entry: entry.name)
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            if recursive and os.path.realpath(entry.path) != left_out:
-                yield from files_below(Path(entry.path), left_out, recursive=True)
-        else:
+        if not entry.is_dir(follow_symlinks=False):
             yield Path(entry.path)
+        elif recursive and os.path.realpath(entry.path) != left_out:
+            try:
+                yield from files_below(Path(entry.path), left_out, recursive=True)
+            except OSError:
+                yield Path(entry.path)
 
 
 def placed(naming: Naming, beside: Path, name: Path) -> Path:
@@ -128,8 +132,3 @@ def placed(naming: Naming, beside: Path, name: Path) -> Path:
 
 def root_of(naming: Naming, target: Path) -> Path:
     return target.parent if naming.output is None or naming.is_file else naming.output
-
-
-def count_of(sources: Sequence[str], naming: Naming, *, recursive: bool) -> int:
-    """Return how many items there are. Raise `InvalidInput` if a source does not exist."""
-    return sum(1 for _ in items_of(sources, naming, recursive=recursive))

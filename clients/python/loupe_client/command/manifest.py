@@ -4,12 +4,13 @@ It holds the idempotency key of each upload before the upload begins. So a run t
 goes on without charging anything twice.
 """
 
+import contextlib
 import json
 import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,16 +60,31 @@ class Manifest:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(folder / NAME, timeout=30, isolation_level=None)
+            with contextlib.suppress(sqlite3.OperationalError):  # some network drives cannot do it
+                self._database.execute("PRAGMA journal_mode = WAL")
             self._database.executescript(TABLES)
         except (OSError, sqlite3.Error) as error:
-            raise InvalidInput(f"The results cannot be written to {folder}: {error}") from error
+            raise InvalidInput(f"The results cannot be written to {folder}: {self._reason(error)}") from error
 
     def close(self) -> None:
         self._database.close()
 
+    def _reason(self, error: Exception) -> object:
+        is_closed = self.folder.is_dir() and not os.access(self.folder, os.W_OK | os.X_OK)
+        return "Permission denied" if is_closed else getattr(error, "strerror", None) or error
+
+    def _execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Run a statement. Raise `InvalidInput` if the disk is full or the file is damaged."""
+        try:
+            return self._database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise InvalidInput(
+                f"The results cannot be written to {self.folder}: {self._reason(error)}"
+            ) from error
+
     def find(self, source: str, options: str) -> Entry | None:
         """Return what is known of a file with these options."""
-        row = self._database.execute(
+        row = self._execute(
             f"SELECT {COLUMNS} FROM files WHERE source = ? AND options = ?",  # noqa: S608  no text of a user
             (self.relative(source), options),
         ).fetchone()
@@ -78,6 +94,7 @@ class Manifest:
         """Note that a file is about to be sent, and return the entry with its idempotency key.
 
         A key that was made for the same content, options and server is used again while the server knows it.
+        The entry is on the disk before this returns. What is noted later may be lost if the power fails.
         """
         old = self.find(source, options)
         is_same = old and (old.digest, old.server) == (found.digest, server) and old.state == "begun"
@@ -87,13 +104,15 @@ class Manifest:
             image_id = old.image_id
             if is_fresh:
                 key, made_at = old.key, old.key_made_at
-        self._database.execute(
+        self._execute("PRAGMA synchronous = FULL")
+        self._execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'begun', ?, NULL, NULL)",
             (
                 *(self.relative(source), options, found.size, found.changed, found.digest, server),
                 *(key, made_at, image_id, self.relative(str(output))),
             ),
         )
+        self._execute("PRAGMA synchronous = NORMAL")
         entry = self.find(source, options)
         assert entry  # noqa: S101  it was just written
         return entry
@@ -101,31 +120,35 @@ class Manifest:
     def note(self, source: str, options: str, **values: Any) -> None:
         """Change columns of an entry."""
         assignments = ", ".join(f"{name} = ?" for name in values)
-        self._database.execute(
+        self._execute(
             f"UPDATE files SET {assignments} WHERE source = ? AND options = ?",  # noqa: S608  our own names
             (*values.values(), self.relative(source), options),
         )
 
     def finish(self, source: str, options: str, output: Path) -> None:
-        """Note that the result of a file is at its place."""
+        """Note that the result of a file is at its place. What was there before is no result any more."""
         size, place = output.stat().st_size, self.relative(str(output))
+        self._execute(
+            "DELETE FROM files WHERE output = ? AND (source, options) != (?, ?)",
+            (place, self.relative(source), options),
+        )
         self.note(source, options, state="done", output=place, output_size=size)
 
     def forget(self, source: str, options: str) -> None:
         """Drop an entry, so that the next run sends the file anew."""
         where = (self.relative(source), options)
-        self._database.execute("DELETE FROM files WHERE source = ? AND options = ?", where)
+        self._execute("DELETE FROM files WHERE source = ? AND options = ?", where)
 
     def owner_of(self, output: Path) -> bytes | None:
         """Return the source whose result is, or will be, at this path."""
-        row = self._database.execute(
+        row = self._execute(
             "SELECT source FROM files WHERE output = ? AND state != 'refused'", (self.relative(str(output)),)
         ).fetchone()
         return row[0] if row else None
 
     def is_result(self, path: str) -> bool:
         """Return whether this file is the result of an earlier run."""
-        row = self._database.execute(
+        row = self._execute(
             "SELECT 1 FROM files WHERE output = ? AND state = 'done'", (self.relative(path),)
         ).fetchone()
         return row is not None
@@ -142,11 +165,11 @@ class Manifest:
     def remember_run(self, arguments: Mapping[str, Any]) -> None:
         """Store the arguments of this run for `--resume`."""
         text = json.dumps(arguments)
-        self._database.execute("INSERT OR REPLACE INTO last_run VALUES (1, ?)", (text,))
+        self._execute("INSERT OR REPLACE INTO last_run VALUES (1, ?)", (text,))
 
     def last_run(self) -> dict[str, Any] | None:
         """Return the arguments of the last run."""
-        row = self._database.execute("SELECT arguments FROM last_run").fetchone()
+        row = self._execute("SELECT arguments FROM last_run").fetchone()
         return json.loads(row[0]) if row else None
 
     def relative(self, place: str) -> bytes:

@@ -4,6 +4,8 @@ import asyncio
 import glob
 import hashlib
 import json
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,17 +24,38 @@ from loupe_client.pictures import is_same_format, may_be_picture
 CHUNK = 1 << 20
 REFUSALS = (errors.ValidationFailed, errors.BodyTooLarge, errors.BadRequest)
 """What the server will answer to the same file again."""
-OF_ALL_FILES = {"model", "denoise", "precision", "fit", "metadata", "quality", "dpi", "expires_in"}
+OF_ALL_FILES = {
+    "model",
+    "denoise",
+    "strength",
+    "precision",
+    "fit",
+    "metadata",
+    "quality",
+    "dpi",
+    "expires_in",
+}
 """Options that are wrong for every file, if they are wrong for one."""
+FORMAT, NO_SUCH_CHOICE = "output_format", "must be one of"
+"""How the server says that it does not know a value, whatever the file is."""
 
 
 def why_left_out(item: Item) -> str | None:
-    """Return why a thing that was found in a folder is not sent, or None if it may be a picture."""
+    """Return why a thing that was found in a folder is not sent, or None if it may be a picture.
+
+    Raise `OSError` for a file or a folder that cannot be read.
+    """
     path = Path(item.source)
     if not item.is_found:
         return None
+    if path.is_symlink() and not path.is_file():
+        return "it is a link to a folder" if path.is_dir() else "it is a link to nothing"
+    if path.is_dir():
+        os.scandir(path).close()
     if not path.is_file():
         return "it is no file"
+    if not path.stat().st_size:
+        return "it is empty"
     return None if may_be_picture(path) else "it is no picture"
 
 
@@ -53,6 +76,7 @@ class Run:
     def __post_init__(self) -> None:
         self._fields = json.dumps(fields_of(self.options), sort_keys=True)
         self._follower = Follower(self.client)
+        self._began_at = time.time()
 
     async def all(self, items: Iterator[Item]) -> None:
         """Upscale all items. An error that concerns the next one too ends the run."""
@@ -66,13 +90,17 @@ class Run:
                 await asyncio.gather(*workers, return_exceptions=True)
         finally:
             await self._follower.stop()
-            for manifest in self._manifests.values():
-                manifest.close()
+            self._close_manifests()
+
+    def _close_manifests(self) -> None:
+        for manifest in self._manifests.values():
+            manifest.close()
 
     async def plan(self, items: Iterator[Item]) -> None:
         """Report what would happen to all items. Nothing is sent and nothing is written."""
         for item in items:
             self.reporter.ended(item, await self._plan_of(item))
+        self._close_manifests()
 
     async def _plan_of(self, item: Item) -> Fate:
         try:
@@ -152,12 +180,14 @@ class Run:
                 )
                 image_id = accepted.id
                 manifest.note(item.source, self._fields, image_id=image_id)
+                if entry.key_made_at < self._began_at:  # an earlier run has sent it, and no event may be left
+                    await self._follower.refresh(image_id)
             image = await self._follower.wait(image_id, lambda image: self.reporter.progressed(item, image))
         except errors.NotFound:
             manifest.forget(item.source, self._fields)
             return Fate("failed", "the image was deleted on the server; the next run sends it again")
         except REFUSALS as error:
-            if isinstance(error, errors.ValidationFailed) and OF_ALL_FILES & error.errors.keys():
+            if isinstance(error, errors.ValidationFailed) and concerns_all(error):
                 manifest.forget(item.source, self._fields)
                 self.stopped_by = self.stopped_by or error
                 return Fate("failed", str(error))
@@ -219,6 +249,13 @@ class Run:
             return Fingerprint(known.size, known.changed, known.digest)
         digest = await asyncio.to_thread(digest_of, Path(item.source))
         return Fingerprint(status.st_size, status.st_mtime_ns, digest)
+
+
+def concerns_all(error: errors.ValidationFailed) -> bool:
+    """Return whether the server would refuse every file for the same reason."""
+    return bool(OF_ALL_FILES & error.errors.keys()) or NO_SUCH_CHOICE in " ".join(
+        error.errors.get(FORMAT, ())
+    )
 
 
 def digest_of_link(link: str) -> str:

@@ -442,6 +442,7 @@ class Model(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     DENOISE_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
     asked: _builtins.str
     """A model name, or `auto` if the worker chooses."""
     used: _builtins.str
@@ -454,6 +455,8 @@ class Model(_message.Message):
     """The level of denoising that was used. Absent from models without levels."""
     precision: _builtins.str
     """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Empty if no network did."""
+    strength: _builtins.float
+    """How much of `enhance` the result has, 0 to 1; the rest is `faithful`. Absent from other models."""
     def __init__(
         self,
         *,
@@ -463,14 +466,20 @@ class Model(_message.Message):
         message: _builtins.str = ...,
         denoise: _builtins.int | None = ...,
         precision: _builtins.str = ...,
+        strength: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "denoise", b"denoise"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_strength", b"_strength", "denoise", b"denoise", "strength", b"strength"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "asked", b"asked", "denoise", b"denoise", "message", b"message", "precision", b"precision", "reason", b"reason", "used", b"used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_strength", b"_strength", "asked", b"asked", "denoise", b"denoise", "message", b"message", "precision", b"precision", "reason", b"reason", "strength", b"strength", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
     _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
+    _WhichOneofReturnType__strength: _TypeAlias = _typing.Literal["strength"]  # noqa: Y015
+    _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
 
 Global___Model: _TypeAlias = Model  # noqa: Y015
 
@@ -645,6 +654,7 @@ class UpscaleRequest(_message.Message):
         DPI_FIELD_NUMBER: _builtins.int
         EXPIRES_IN_FIELD_NUMBER: _builtins.int
         DENOISE_FIELD_NUMBER: _builtins.int
+        STRENGTH_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         PRECISION_FIELD_NUMBER: _builtins.int
@@ -661,6 +671,8 @@ class UpscaleRequest(_message.Message):
         """Seconds from the image's end until it is deleted."""
         denoise: _builtins.str
         """The level of denoising, 0 to 3."""
+        strength: _builtins.str
+        """How much of `enhance` the result has, 0 to 1."""
         webhook_url: _builtins.str
         """Where the end of the image goes. The gateway has had it checked, and reports what is wrong with it."""
         webhook_url_problem: _builtins.str
@@ -685,13 +697,14 @@ class UpscaleRequest(_message.Message):
             dpi: _builtins.str | None = ...,
             expires_in: _builtins.str | None = ...,
             denoise: _builtins.str | None = ...,
+            strength: _builtins.str | None = ...,
             webhook_url: _builtins.str | None = ...,
             webhook_url_problem: _builtins.str = ...,
             precision: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_strength", b"_strength", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "strength", b"strength", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_strength", b"_strength", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "near_misses", b"near_misses", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "strength", b"strength", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
         _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
@@ -713,6 +726,8 @@ class UpscaleRequest(_message.Message):
         _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
         _WhichOneofReturnType__scale_factor: _TypeAlias = _typing.Literal["scale_factor"]  # noqa: Y015
         _WhichOneofArgType__scale_factor: _TypeAlias = _typing.Literal["_scale_factor", b"_scale_factor"]  # noqa: Y015
+        _WhichOneofReturnType__strength: _TypeAlias = _typing.Literal["strength"]  # noqa: Y015
+        _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
         _WhichOneofReturnType__target_height: _TypeAlias = _typing.Literal["target_height"]  # noqa: Y015
         _WhichOneofArgType__target_height: _TypeAlias = _typing.Literal["_target_height", b"_target_height"]  # noqa: Y015
         _WhichOneofReturnType__target_width: _TypeAlias = _typing.Literal["target_width"]  # noqa: Y015
@@ -739,6 +754,8 @@ class UpscaleRequest(_message.Message):
         def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__scale_factor) -> _WhichOneofReturnType__scale_factor | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__target_height) -> _WhichOneofReturnType__target_height | None: ...
         @_typing.overload
@@ -1495,6 +1512,7 @@ class CreateBatchRequest(_message.Message):
         DPI_FIELD_NUMBER: _builtins.int
         EXPIRES_IN_FIELD_NUMBER: _builtins.int
         DENOISE_FIELD_NUMBER: _builtins.int
+        STRENGTH_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_FIELD_NUMBER: _builtins.int
         WEBHOOK_URL_PROBLEM_FIELD_NUMBER: _builtins.int
         PRECISION_FIELD_NUMBER: _builtins.int
@@ -1512,6 +1530,7 @@ class CreateBatchRequest(_message.Message):
         expires_in: _builtins.str
         """Seconds from an image's end until it is deleted."""
         denoise: _builtins.str
+        strength: _builtins.str
         webhook_url: _builtins.str
         """As in `UpscaleRequest.Options`, for the end of the batch."""
         webhook_url_problem: _builtins.str
@@ -1537,13 +1556,14 @@ class CreateBatchRequest(_message.Message):
             dpi: _builtins.str | None = ...,
             expires_in: _builtins.str | None = ...,
             denoise: _builtins.str | None = ...,
+            strength: _builtins.str | None = ...,
             webhook_url: _builtins.str | None = ...,
             webhook_url_problem: _builtins.str = ...,
             precision: _builtins.str | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_strength", b"_strength", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "strength", b"strength", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_dpi", b"_dpi", "_expires_in", b"_expires_in", "_fit", b"_fit", "_metadata", b"_metadata", "_model", b"_model", "_name", b"_name", "_output_format", b"_output_format", "_precision", b"_precision", "_quality", b"_quality", "_scale_factor", b"_scale_factor", "_strength", b"_strength", "_target_height", b"_target_height", "_target_width", b"_target_width", "_webhook_url", b"_webhook_url", "api_request", b"api_request", "denoise", b"denoise", "dpi", b"dpi", "expires_in", b"expires_in", "fit", b"fit", "metadata", b"metadata", "model", b"model", "name", b"name", "near_misses", b"near_misses", "output_format", b"output_format", "precision", b"precision", "quality", b"quality", "scale_factor", b"scale_factor", "strength", b"strength", "target_height", b"target_height", "target_width", b"target_width", "webhook_url", b"webhook_url", "webhook_url_problem", b"webhook_url_problem"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
         _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
@@ -1567,6 +1587,8 @@ class CreateBatchRequest(_message.Message):
         _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
         _WhichOneofReturnType__scale_factor: _TypeAlias = _typing.Literal["scale_factor"]  # noqa: Y015
         _WhichOneofArgType__scale_factor: _TypeAlias = _typing.Literal["_scale_factor", b"_scale_factor"]  # noqa: Y015
+        _WhichOneofReturnType__strength: _TypeAlias = _typing.Literal["strength"]  # noqa: Y015
+        _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
         _WhichOneofReturnType__target_height: _TypeAlias = _typing.Literal["target_height"]  # noqa: Y015
         _WhichOneofArgType__target_height: _TypeAlias = _typing.Literal["_target_height", b"_target_height"]  # noqa: Y015
         _WhichOneofReturnType__target_width: _TypeAlias = _typing.Literal["target_width"]  # noqa: Y015
@@ -1595,6 +1617,8 @@ class CreateBatchRequest(_message.Message):
         def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__scale_factor) -> _WhichOneofReturnType__scale_factor | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
         @_typing.overload
         def WhichOneof(self, oneof_group: _WhichOneofArgType__target_height) -> _WhichOneofReturnType__target_height | None: ...
         @_typing.overload
@@ -2418,6 +2442,7 @@ class WorkOrder(_message.Message):
     FAIRNESS_KEY_FIELD_NUMBER: _builtins.int
     PICTURES_FIELD_NUMBER: _builtins.int
     DENOISE_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
     PRECISION_FIELD_NUMBER: _builtins.int
     PREVIEWS_PATH_FIELD_NUMBER: _builtins.int
     image_id: _builtins.int
@@ -2464,6 +2489,8 @@ class WorkOrder(_message.Message):
     """Pages of a TIFF, or frames of an animated PNG, that the result has. Zero for the first only."""
     denoise: _builtins.int
     """The requested level of denoising. Absent: the worker chooses."""
+    strength: _builtins.float
+    """How much of the model's result is blended over that of `faithful`, 0 to 1. Absent: all."""
     precision: _builtins.str
     """`auto`, or `exact` for single precision. Empty means `auto`."""
     previews_path: _builtins.str
@@ -2495,23 +2522,28 @@ class WorkOrder(_message.Message):
         fairness_key: _builtins.str = ...,
         pictures: _builtins.int = ...,
         denoise: _builtins.int | None = ...,
+        strength: _builtins.float | None = ...,
         precision: _builtins.str = ...,
         previews_path: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_strength", b"_strength", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "request_id", b"request_id", "size", b"size", "strength", b"strength", "trace_parent", b"trace_parent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "precision", b"precision", "previews_path", b"previews_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_request_id", b"_request_id", "_strength", b"_strength", "_trace_parent", b"_trace_parent", "denoise", b"denoise", "dpi", b"dpi", "fairness_key", b"fairness_key", "fence", b"fence", "fit", b"fit", "format", b"format", "image_id", b"image_id", "keeps_metadata", b"keeps_metadata", "largest_input_pixels", b"largest_input_pixels", "largest_output_pixels", b"largest_output_pixels", "model", b"model", "original_path", b"original_path", "pictures", b"pictures", "precision", b"precision", "previews_path", b"previews_path", "quality", b"quality", "request_id", b"request_id", "size", b"size", "strength", b"strength", "trace_parent", b"trace_parent", "upscaled_path", b"upscaled_path", "work_kind", b"work_kind", "work_megapixels", b"work_megapixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
     _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    _WhichOneofReturnType__strength: _TypeAlias = _typing.Literal["strength"]  # noqa: Y015
+    _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
     _WhichOneofReturnType__trace_parent: _TypeAlias = _typing.Literal["trace_parent"]  # noqa: Y015
     _WhichOneofArgType__trace_parent: _TypeAlias = _typing.Literal["_trace_parent", b"_trace_parent"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__trace_parent) -> _WhichOneofReturnType__trace_parent | None: ...
 
@@ -2644,6 +2676,8 @@ class AnnounceModelsRequest(_message.Message):
         SOURCE_FIELD_NUMBER: _builtins.int
         LICENCE_FIELD_NUMBER: _builtins.int
         SCALES_FIELD_NUMBER: _builtins.int
+        TITLE_FIELD_NUMBER: _builtins.int
+        COMMERCIAL_USE_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         description: _builtins.str
         """Empty, like all fields below, from workers of the previous release."""
@@ -2654,6 +2688,10 @@ class AnnounceModelsRequest(_message.Message):
         """The origin of the weights, `owner/name` at GitHub."""
         licence: _builtins.str
         """The licence of the weights."""
+        title: _builtins.str
+        """The name for people of a model that the operator has added. Empty for Loupe's own."""
+        commercial_use: _builtins.bool
+        """Whether the licence allows commercial use. Absent from workers of the previous release."""
         @_builtins.property
         def nets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
             """The networks that the model uses, by their names in Triton."""
@@ -2673,12 +2711,16 @@ class AnnounceModelsRequest(_message.Message):
             source: _builtins.str = ...,
             licence: _builtins.str = ...,
             scales: _abc.Iterable[_builtins.int] | None = ...,
+            title: _builtins.str = ...,
+            commercial_use: _builtins.bool | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use", "commercial_use", b"commercial_use"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["best_for", b"best_for", "description", b"description", "licence", b"licence", "name", b"name", "nets", b"nets", "network", b"network", "scales", b"scales", "source", b"source"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use", "best_for", b"best_for", "commercial_use", b"commercial_use", "description", b"description", "licence", b"licence", "name", b"name", "nets", b"nets", "network", b"network", "scales", b"scales", "source", b"source", "title", b"title"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
+        _WhichOneofReturnType__commercial_use: _TypeAlias = _typing.Literal["commercial_use"]  # noqa: Y015
+        _WhichOneofArgType__commercial_use: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__commercial_use) -> _WhichOneofReturnType__commercial_use | None: ...
 
     MODELS_FIELD_NUMBER: _builtins.int
     WORKER_FIELD_NUMBER: _builtins.int
@@ -2787,6 +2829,8 @@ class ServedModel(_message.Message):
     NETWORK_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     LICENCE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    COMMERCIAL_USE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     best_for: _builtins.str
@@ -2799,6 +2843,10 @@ class ServedModel(_message.Message):
     """The origin of the weights: `owner/name` at GitHub."""
     licence: _builtins.str
     """The licence of the weights."""
+    title: _builtins.str
+    """The name for people of a model that the operator has added. Empty for Loupe's own."""
+    commercial_use: _builtins.bool
+    """Whether the licence allows commercial use. Absent if no worker has said so."""
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
@@ -2812,12 +2860,16 @@ class ServedModel(_message.Message):
         network: _builtins.str = ...,
         source: _builtins.str = ...,
         licence: _builtins.str = ...,
+        title: _builtins.str = ...,
+        commercial_use: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use", "commercial_use", b"commercial_use"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_for", b"best_for", "description", b"description", "is_default", b"is_default", "licence", b"licence", "name", b"name", "network", b"network", "scales", b"scales", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use", "best_for", b"best_for", "commercial_use", b"commercial_use", "description", b"description", "is_default", b"is_default", "licence", b"licence", "name", b"name", "network", b"network", "scales", b"scales", "source", b"source", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__commercial_use: _TypeAlias = _typing.Literal["commercial_use"]  # noqa: Y015
+    _WhichOneofArgType__commercial_use: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__commercial_use) -> _WhichOneofReturnType__commercial_use | None: ...
 
 Global___ServedModel: _TypeAlias = ServedModel  # noqa: Y015
 

@@ -70,6 +70,7 @@ class Output(_message.Message):
     PRECISION_FIELD_NUMBER: _builtins.int
     PREVIEWS_FIELD_NUMBER: _builtins.int
     DENOISE_FIELD_NUMBER: _builtins.int
+    STRENGTH_FIELD_NUMBER: _builtins.int
     bytes: _builtins.int
     seconds: _builtins.float
     """Time from the start of the work until the result was stored."""
@@ -83,6 +84,8 @@ class Output(_message.Message):
     """The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Empty if no network did."""
     denoise: _builtins.int
     """The level of denoising that was used. Absent from models without levels, and from workers of the release before."""
+    strength: _builtins.float
+    """How much of `enhance` the result has, 0 to 1. Absent from other models, and from workers of the release before."""
     @_builtins.property
     def previews(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The previews that the worker has stored, by the ends of their keys: `contract.PREVIEWS`."""
@@ -99,14 +102,20 @@ class Output(_message.Message):
         precision: _builtins.str = ...,
         previews: _abc.Iterable[_builtins.str] | None = ...,
         denoise: _builtins.int | None = ...,
+        strength: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "denoise", b"denoise"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_strength", b"_strength", "denoise", b"denoise", "strength", b"strength"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "bytes", b"bytes", "denoise", b"denoise", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "precision", b"precision", "previews", b"previews", "seconds", b"seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_denoise", b"_denoise", "_strength", b"_strength", "bytes", b"bytes", "denoise", b"denoise", "model", b"model", "model_message", b"model_message", "model_reason", b"model_reason", "pictures", b"pictures", "precision", b"precision", "previews", b"previews", "seconds", b"seconds", "strength", b"strength"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__denoise: _TypeAlias = _typing.Literal["denoise"]  # noqa: Y015
     _WhichOneofArgType__denoise: _TypeAlias = _typing.Literal["_denoise", b"_denoise"]  # noqa: Y015
+    _WhichOneofReturnType__strength: _TypeAlias = _typing.Literal["strength"]  # noqa: Y015
+    _WhichOneofArgType__strength: _TypeAlias = _typing.Literal["_strength", b"_strength"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__denoise) -> _WhichOneofReturnType__denoise | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strength) -> _WhichOneofReturnType__strength | None: ...
 
 Global___Output: _TypeAlias = Output  # noqa: Y015
 

@@ -3,6 +3,7 @@
 An entry is stored once, however often its event is delivered. Entries outlive the account, with its id alone.
 """
 
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,6 +24,7 @@ from loupe.audit.v1 import audit_pb2
 MOST_COUNTED = 10_000
 """A list counts up to so many entries."""
 LARGEST_PAGE = 1000
+DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 NAMES = tuple(sorted(name for name, event in EVENTS.items() if event.is_audited))
 entries = Counter("loupe_audit_entries_total", "Events that reached the audit", ["outcome"])
 
@@ -79,43 +81,48 @@ async def page(
     Raise `InvalidArgument` with every filter that is wrong.
     """
     first, last = _parse(since, is_end=False), _parse(until, is_end=True)
+    from_problems = _problems("from", since, first)
+    if first and last and (first > last or (first == last and DAY.fullmatch(until))):
+        from_problems = ["The from must not be after the to."]
     users.raise_if_any(
         {
             "event": [errors.choice_text("event", NAMES)] if event and event not in NAMES else [],
-            "from": _problems("from", since, first),
+            "from": from_problems,
             "to": _problems("to", until, last),
         }
     )
-    wanted = [AuditEntry.user_id == user_id, *_filters(event, first, last)]
+    wanted = [col(AuditEntry.user_id) == user_id, *filters(0, event, first, last)]
+    return await numbered_page(session, wanted, number=number, size=min(100, max(1, size)))
+
+
+async def numbered_page(
+    session: AsyncSession, wanted: Sequence[sa.ColumnElement[bool]], *, number: int, size: int
+) -> tuple[Sequence[AuditEntry], int]:
+    """Return a page of the wanted entries, newest first, and their number, counted up to 10,000."""
     counted = select(AuditEntry.id).where(*wanted).limit(MOST_COUNTED).subquery()
     total = (await session.exec(select(func.count()).select_from(counted))).one()
     newest = select(AuditEntry).where(*wanted)
     newest = newest.order_by(col(AuditEntry.occurred_at).desc(), col(AuditEntry.id).desc())
-    number, size = max(1, number), min(100, max(1, size))
-    found = await session.exec(newest.limit(size).offset(min((number - 1) * size, MOST_COUNTED)))
+    found = await session.exec(newest.limit(size).offset(min((max(1, number) - 1) * size, MOST_COUNTED)))
     return found.all(), total
 
 
 async def list_all(
     session: AsyncSession,
+    wanted: Sequence[sa.ColumnElement[bool]],
     *,
     after: Position | None,
     limit: int,
-    user_id: int,
-    event: str,
-    since: datetime | None,
-    until: datetime | None,
     newest_first: bool,
 ) -> Sequence[AuditEntry]:
-    """Return the next entries of all users. `user_id` is 0 for all."""
-    wanted = _filters(event, since, until)
-    wanted += [col(AuditEntry.user_id) == user_id] if user_id else []
+    """Return the next of the wanted entries."""
     columns = (col(AuditEntry.occurred_at), col(AuditEntry.id))
+    conditions = list(wanted)
     if after:
         place, last = sa.tuple_(*columns), sa.tuple_(*map(sa.literal, after))
-        wanted.append(place < last if newest_first else place > last)
+        conditions.append(place < last if newest_first else place > last)
     order = [column.desc() for column in columns] if newest_first else list(columns)
-    found = await session.exec(select(AuditEntry).where(*wanted).order_by(*order).limit(limit))
+    found = await session.exec(select(AuditEntry).where(*conditions).order_by(*order).limit(limit))
     return found.all()
 
 
@@ -127,8 +134,12 @@ def check_page_size(limit: int) -> int:
     return limit or LARGEST_PAGE
 
 
-def _filters(event: str, since: datetime | None, until: datetime | None) -> list[sa.ColumnElement[bool]]:
-    found = [col(AuditEntry.event) == event] if event else []
+def filters(
+    user_id: int, event: str, since: datetime | None, until: datetime | None
+) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of wanted entries. `user_id` is 0 for all users."""
+    found = [col(AuditEntry.user_id) == user_id] if user_id else []
+    found += [col(AuditEntry.event) == event] if event else []
     found += [col(AuditEntry.occurred_at) >= since] if since else []
     return found + ([col(AuditEntry.occurred_at) < until] if until else [])
 
@@ -147,7 +158,7 @@ async def _lock_owner_of_client(session: AsyncSession, user_id: int) -> bool:
 def _parse(text: str, *, is_end: bool) -> datetime | None:
     """Return the instant, or the start or end of the day."""
     try:
-        day = date.fromisoformat(text) if len(text) == len("2026-02-01") else None
+        day = date.fromisoformat(text) if DAY.fullmatch(text) else None
     except ValueError:
         return None
     if day is None:

@@ -1,15 +1,15 @@
 """Follows the stream CLIENT_EVENTS, once for the whole process, and misses no event.
 
-The broker passes each event on as it is published, which only wakes the reader. The reader then reads the
-stream, from the event after the last one. So nothing is lost with the connection. It has no consumer at the
-broker: whoever may create one chooses the subject to which the broker publishes.
+The broker passes each event on as it is published, which wakes who waits for it. If clients have event
+streams, the event is then read from the stream, which knows its position. Every two seconds all events after
+the last one are read, so nothing is lost with the connection. While nobody waits or listens, nothing is read.
+There is no consumer at the broker: whoever may create one chooses the subject to which the broker publishes.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import nats.errors
 from nats.aio.client import Client
@@ -27,14 +27,34 @@ REPEATED = Repeated(log.get(__name__))
 STREAM = "CLIENT_EVENTS"
 RETRY_SECONDS = 0.5
 LOOK_SECONDS = 2.0
-"""Time between two looks at the stream while no event is heard."""
+"""Time between two readings of the stream to its end."""
 SOON_SECONDS = 0.02
-"""An event may be heard before the stream has it. Then the next look is so soon, for `SOON_LOOKS` times."""
+"""An event may be heard before the stream has it. Then it is read so soon, at most `SOON_LOOKS` times."""
 SOON_LOOKS = 25
 MICROSECOND = timedelta(microseconds=1)
 
-OnEvent = Callable[[pb.ClientEvent, Position | None], None]
-"""Gets each event. Progress has no position."""
+
+class Listener(Protocol):
+    """Gets the events."""
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether there are event streams, which need every event."""
+        ...
+
+    @property
+    def has_waits(self) -> bool:
+        """Whether there are requests that wait for an event."""
+        ...
+
+    def on_heard(self, event: pb.ClientEvent) -> None:
+        """Take an event as it is published. It may be lost on the way."""
+
+    def on_event(self, event: pb.ClientEvent, position: Position) -> None:
+        """Take the next event of the stream."""
+
+    def on_loss(self) -> None:
+        """Learn that events were lost for good. The follower's position is behind them."""
 
 
 class Range(NamedTuple):
@@ -51,14 +71,15 @@ class Range(NamedTuple):
 
 
 class Follower:
-    def __init__(self, on_event: OnEvent, on_loss: Callable[[], None]) -> None:
-        """`on_loss` is called after events were lost for good, with `position` behind them."""
-        self._on_event = on_event
-        self._on_loss = on_loss
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
         self._js: JetStreamContext | None = None
-        self._heard = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._heard_count = 0
+        """How many events were heard that the stream has to be read for."""
+        self._must_read_all = False
         self.position: Position | None = None
-        """The last event that was received. None until the stream was found."""
+        """The last event that was read. None until the stream was found."""
 
     async def follow(self, nc: Client) -> None:
         """Receive events until cancelled."""
@@ -83,6 +104,20 @@ class Follower:
         first = info.state.first_seq if info.state.messages else last.sequence + 1
         return Range(last.at(first), last)
 
+    async def end_position(self) -> Position | None:
+        """Return the end of the stream, where a new event stream starts. None if the broker has none yet."""
+        if self.position and not self._listener.has_streams:  # nobody has needed it for up to two seconds
+            with contextlib.suppress(nats.errors.Error):
+                held = await self.range()
+                if not self._listener.has_streams:
+                    self.position = held.last
+        return self.position
+
+    def read_all_soon(self) -> None:
+        """Read the stream to its end now, because somebody needs the events who did not before."""
+        self._must_read_all = True
+        self._woken.set()
+
     async def read_next(self, user_id: int, sequence: int) -> tuple[int, pb.ClientEvent] | None:
         """Return the user's next event after this sequence number, with its own, or None if there is none."""
         if not self._js:
@@ -95,52 +130,70 @@ class Follower:
 
     async def _read_on(self, js: JetStreamContext) -> None:
         """Read the stream from the last event on, until the broker does not answer."""
-        looks_left = 0
         while True:
-            if not looks_left:
-                await self._find_position()
-            self._heard.clear()
-            has_read = await self._read_all(js)
-            looks_left = 0 if has_read else max(0, looks_left - 1)
-            if self._heard.is_set() and not has_read:
-                looks_left = SOON_LOOKS
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SOON_SECONDS if looks_left else LOOK_SECONDS):
-                    await self._heard.wait()
+            self._must_read_all = False
+            await self._find_position()
+            if self._listener.has_streams or self._listener.has_waits:
+                await self._read_all(js)
+            await self._read_what_is_heard(js)
 
-    async def _read_all(self, js: JetStreamContext) -> bool:
-        """Read until the stream has no further event. Return whether there was one."""
-        has_read = False
-        while self.position:
-            try:
-                found = await js.get_msg(STREAM, self.position.sequence + 1, "events.>", next=True)
-            except NotFoundError:
-                break
-            sequence = found.seq or 0
-            if sequence != self.position.sequence + 1:  # the stream has dropped events that are too old
-                self.position = self.position.at(sequence - 1)
-                self._on_loss()
-            self._receive(sequence, found.data or b"")
-            has_read = True
-        return has_read
+    async def _read_what_is_heard(self, js: JetStreamContext) -> None:
+        """Read each event that is heard, until all has to be read again."""
+        clock = asyncio.get_running_loop().time
+        until, looks_left = clock() + LOOK_SECONDS, SOON_LOOKS
+        while looks_left and clock() < until and not self._must_read_all:
+            self._woken.clear()
+            has_read = await self._read_heard(js)
+            looks_left = SOON_LOOKS if has_read else looks_left - 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(until if has_read else clock() + SOON_SECONDS):
+                    await self._woken.wait()
+        if not looks_left:
+            self._heard_count = 0  # the publisher repeated an event, which the stream does not store again
+
+    async def _read_heard(self, js: JetStreamContext) -> bool:
+        """Read as many events as were heard. Return False if the stream does not have one of them yet."""
+        while self._heard_count:
+            if not await self._read_one(js):
+                return False
+        return True
+
+    async def _read_all(self, js: JetStreamContext) -> None:
+        while await self._read_one(js):
+            pass
+
+    async def _read_one(self, js: JetStreamContext) -> bool:
+        """Read the next event of the stream. Return False if there is none."""
+        position = self.position
+        if position is None:
+            return False
+        try:
+            found = await js.get_msg(STREAM, position.sequence + 1, "events.>", next=True)
+        except NotFoundError:
+            return False
+        self._heard_count = max(0, self._heard_count - 1)
+        if self.position != position:
+            return True  # a new event stream has moved on to the end
+        sequence = found.seq or 0
+        if sequence != position.sequence + 1:  # the stream has dropped events that are too old
+            self.position = position.at(sequence - 1)
+            self._listener.on_loss()
+        self.position = position.at(sequence)
+        self._listener.on_event(pb.ClientEvent.FromString(found.data or b""), self.position)
+        return True
 
     async def _find_position(self) -> None:
-        """Go to the end of the stream at the start, and if it no longer has what comes next."""
+        """Go to the end of the stream if nobody needs its events, or if it no longer has what comes next."""
         held = await self.range()
-        if self.position is None:
-            self.position = held.last
+        if not (self.position and (self._listener.has_streams or self._listener.has_waits)):
+            self.position, self._heard_count = held.last, 0
         elif not held.can_continue(self.position):
             self.position = held.last
-            self._on_loss()
+            self._listener.on_loss()
 
     async def _on_heard(self, message: Msg) -> None:
-        if any(message.subject.endswith(f".{kind}") for kind in PASSING_EVENTS):
-            self._on_event(pb.ClientEvent.FromString(message.data), None)
-        else:
-            self._heard.set()
-
-    def _receive(self, sequence: int, data: bytes) -> None:
-        """Take the next event of the stream."""
-        if self.position:
-            self.position = self.position.at(sequence)
-            self._on_event(pb.ClientEvent.FromString(data), self.position)
+        event = pb.ClientEvent.FromString(message.data)
+        self._listener.on_heard(event)
+        if event.type not in PASSING_EVENTS and self._listener.has_streams:
+            self._heard_count += 1
+            self._woken.set()

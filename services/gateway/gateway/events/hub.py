@@ -12,7 +12,7 @@ from common import errors
 from gateway.events.follower import Follower
 from gateway.events.position import Position
 from loupe import refusals
-from loupe.contract import BATCH_ENDINGS, IMAGE_ENDINGS
+from loupe.contract import BATCH_ENDINGS, IMAGE_ENDINGS, PASSING_EVENTS
 from loupe.images.v1 import images_pb2 as pb
 from loupe.refusals import Refusal
 
@@ -35,7 +35,7 @@ class Hub:
     """Everybody who waits for events at this gateway."""
 
     def __init__(self) -> None:
-        self.follower = Follower(self._on_event, self._on_loss)
+        self.follower = Follower(self)
         self.is_draining = False
         self.reads = asyncio.Semaphore(MOST_READS)
         """Whoever waits reads in turn, because thousands may come or be woken at once."""
@@ -76,6 +76,8 @@ class Hub:
     @contextlib.contextmanager
     def attached(self, stream: "EventStream") -> Generator[None]:
         """Give the stream the events of its user."""
+        if not self._streams:
+            self.follower.read_all_soon()
         self._streams[stream.user_id].add(stream)
         open_streams.inc()
         try:
@@ -99,20 +101,41 @@ class Hub:
             for stream in streams:
                 stream.end()
 
-    def _on_event(self, event: pb.ClientEvent, position: Position | None) -> None:
-        if event.type in IMAGE_ENDINGS:
-            self._wake(("image", event.image_id))
-        elif event.type in BATCH_ENDINGS:
-            self._wake(("batch", event.batch_id))
-        for stream in self._streams.get(event.user_id, ()):
-            stream.offer(event, position)
+    @property
+    def has_streams(self) -> bool:
+        return bool(self._streams)
 
-    def _on_loss(self) -> None:
+    @property
+    def has_waits(self) -> bool:
+        return bool(self._waiting)
+
+    def on_heard(self, event: pb.ClientEvent) -> None:
+        """Wake who waits for the event. Progress goes to the user's event streams at once."""
+        self._wake_for(event)
+        if event.type in PASSING_EVENTS:
+            self._offer(event, None)
+
+    def on_event(self, event: pb.ClientEvent, position: Position) -> None:
+        """Wake who has waited for the event in vain, and give it to the user's event streams."""
+        self._wake_for(event)
+        self._offer(event, position)
+
+    def on_loss(self) -> None:
         """Make everybody look again, because events were lost."""
         for streams in self._streams.values():
             for stream in streams:
                 stream.reset()
         self._wake_all_waiting()
+
+    def _offer(self, event: pb.ClientEvent, position: Position | None) -> None:
+        for stream in self._streams.get(event.user_id, ()):
+            stream.offer(event, position)
+
+    def _wake_for(self, event: pb.ClientEvent) -> None:
+        if event.type in IMAGE_ENDINGS:
+            self._wake(("image", event.image_id))
+        elif event.type in BATCH_ENDINGS:
+            self._wake(("batch", event.batch_id))
 
     def _wake(self, key: Key) -> None:
         for woken in self._waiting.get(key, ()):

@@ -37,6 +37,15 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 """A value that another service checks as a text. Numbers and booleans in JSON become texts as in a form."""
 
 
+def _no_boolean(value: object) -> object:
+    """Return the value, or the text of a boolean, which is refused as no number."""
+    return str(value) if isinstance(value, bool) else value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_no_boolean)]
+"""A number, or a text with one."""
+
+
 async def parse_options(
     request: Request, model: type[BaseModel], options: Collection[str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
@@ -113,6 +122,8 @@ def _from_form(text: str, list_fields: tuple[str, ...]) -> list[tuple[str, objec
 
 def _error_text(label: str, kind: str, *, in_list: bool) -> str:
     match kind:
+        case "missing":
+            return f"The {label} field is required."
         case "too_short":
             return f"The {label} must have at least one item."
         case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":

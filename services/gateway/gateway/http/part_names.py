@@ -16,7 +16,9 @@ EXTENDED = re.compile(r"([^']*)'[^']*'([^']*(?:'[^']*)*)")
 ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?\s]*)\?=")
 BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 NON_ASCII_ESCAPE = re.compile(r"%[89A-Fa-f][0-9A-Fa-f]")
-CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "iso-8859-1": "latin-1"}
+CHARSETS = {
+    "utf-8": "utf-8", "utf8": "utf-8", "iso-8859-1": "latin-1", "us-ascii": "ascii", "windows-1252": "cp1252"
+}  # fmt: skip
 
 
 def filename_of(segment: MultipartSegment) -> str | None:
@@ -26,9 +28,13 @@ def filename_of(segment: MultipartSegment) -> str | None:
     extended = _from_extended(parameters.get("filename*", "").strip().strip('"'))
     if extended is not None:
         return extended
-    written = parameters.get("filename", "").strip().strip('"')
+    value = parameters.get("filename", "").strip()
+    written = value.strip('"')
     name = _from_words(written) or _from_escapes(written)
-    return name if name or segment.filename is None else decoded(segment.filename)
+    if name or segment.filename is None:
+        return name
+    # without quotes a name ends at its first space for the parser
+    return decoded(segment.filename if value.startswith('"') else value or segment.filename)
 
 
 def decoded(header: str) -> str:
@@ -45,23 +51,27 @@ def _from_extended(value: str) -> str | None:
 
 
 def _from_words(value: str) -> str | None:
-    """Return the name if it consists of encoded words (RFC 2047), which .NET sends."""
+    """Return the name if it consists of encoded words (RFC 2047), which .NET sends.
+
+    A long name has several words, and some clients cut it within a letter.
+    """
     parts = list(ENCODED_WORD.finditer(value))
     if not parts or ENCODED_WORD.sub("", value).strip():
         return None
-    texts = [_from_word(*part.groups()) for part in parts]
-    return None if None in texts else "".join(text for text in texts if text)
+    charsets = {part[1].partition("*")[0].lower() for part in parts}  # a language may follow (RFC 2231, 5)
+    pieces = [_bytes_of_word(part[2], part[3]) for part in parts]
+    if None in pieces or len(charsets) != 1:
+        return None
+    return _decode(b"".join(piece for piece in pieces if piece), charsets.pop())
 
 
-def _from_word(charset: str, encoding: str, text: str) -> str | None:
+def _bytes_of_word(encoding: str, text: str) -> bytes | None:
     if encoding in "qQ":
-        data = binascii.a2b_qp(text, header=True)
-    else:
-        try:
-            data = base64.b64decode(text, validate=True)
-        except binascii.Error:
-            return None
-    return _decode(data, charset)
+        return binascii.a2b_qp(text, header=True)
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return None
 
 
 def _from_escapes(value: str) -> str | None:

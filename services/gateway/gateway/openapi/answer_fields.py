@@ -154,6 +154,11 @@ FIELDS: Json = {
         "and if no network was needed.",
         "bf16",
     ),
+    "Model.strength": a_field(
+        "How much of `enhance` the result has, 0 to 1; the rest is `faithful`. Null from other models, and "
+        "until it is known.",
+        None,
+    ),
     "Download.download_url": _address("The link. It needs no token.", examples.DOWNLOAD["download_url"]),
     "filename": a_field("The name that the link gives to the file.", "photo.jpg"),
     "Download.expires_at": _instant("Until when the link works.", examples.DOWNLOAD["expires_at"]),
@@ -293,6 +298,12 @@ FIELDS: Json = {
     "network": a_field("The neural network; null for `auto`.", examples.MODELS[1]["network"]),
     "source": a_field("Where the network was published; null for `auto`.", examples.MODELS[1]["source"]),
     "licence": a_field("The licence of the weights; null for `auto`.", examples.MODELS[1]["licence"]),
+    "ServedModel.title": a_field(
+        "The name for people of a model that this installation has added; null for Loupe's own models.", None
+    ),
+    "commercial_use": a_field(
+        "Whether the licence of the weights allows commercial use; null if no worker has said so.", True
+    ),
     **preview_texts.FIELDS,
     **webhook_texts.ANSWER_FIELDS,
 }

@@ -54,6 +54,7 @@ MODEL_USED = {
     "message": "A photo without visible wear: the model nearest to the original.",
     "denoise": None,
     "precision": "bf16",
+    "strength": None,
 }
 PREVIEWS = {
     "original_url": "https://files.example.com/images/previews/abc123.original.webp?X-Amz-Signature=1b77",
@@ -119,7 +120,7 @@ def retried(image: dict[str, Any]) -> dict[str, Any]:
         "upscaled_dimensions_formatted", "download_url", "queue_time", "download_expires_at", "previews",
     )  # fmt: skip
     no_model = {"asked": "auto", "used": None, "reason": None, "message": None}
-    no_model |= {"denoise": None, "precision": None}
+    no_model |= {"denoise": None, "precision": None, "strength": None}
     return {
         **image,
         **dict.fromkeys(result),
@@ -259,6 +260,8 @@ MODELS = [
         "network": model.networks[0].title if model.networks else None,
         "source": model.networks[0].source if model.networks else None,
         "licence": model.networks[0].licence if model.networks else None,
+        "title": None,
+        "commercial_use": True,
     }
     for model in KNOWN_MODELS[:2]
 ]

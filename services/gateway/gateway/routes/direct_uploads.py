@@ -18,8 +18,8 @@ INT64 = 1 << 63
 
 
 class FileToUpload(BaseModel):
-    filename: str = ""
-    size: int = 0
+    filename: str
+    size: bodies.WholeNumber
     sha256: str = ""
     content_type: str = ""
 

@@ -54,6 +54,7 @@ class EstimateRequest(BaseModel):
     model: bodies.Text | None = None
     precision: bodies.Text | None = None
     denoise: bodies.Text | None = None
+    strength: bodies.Text | None = None
     dpi: bodies.Text | None = None
     expires_in: bodies.Text | None = None
     webhook_url: bodies.Text | None = None

@@ -68,7 +68,7 @@ async def follow_events(
     if request.state.is_head:
         return Response(media_type=EventResponse.media_type, headers=HEADERS)
     continues = sent_position is not None and (await hub.follower.range()).can_continue(sent_position)
-    known = hub.follower.position
+    known = await hub.follower.end_position()
     if known is None or hub.is_draining:
         raise errors.refused(refusals.BROKER_UNAVAILABLE)
     hub.refuse_another_stream(caller.user.id)  # others may have come meanwhile

@@ -123,7 +123,7 @@ async def _read(request: Request) -> pb.CreateManifestRequest:
 def _to_item(request: Request, position: int, sent: object) -> pb.CreateManifestRequest.Item:
     """Return the item, with what is wrong with the types of its fields."""
     if not isinstance(sent, dict):
-        return pb.CreateManifestRequest.Item(problems={links.FIELD: "The item must be an object."})
+        return pb.CreateManifestRequest.Item(problems={"": "The item must be an object."})
     values = cast("dict[str, object]", sent)
     for name in values:
         if name not in ITEM:

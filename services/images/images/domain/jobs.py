@@ -212,6 +212,7 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.model_reason = output.model_reason
     image.model_message = output.model_message
     image.denoise_used = output.denoise if output.HasField("denoise") else None
+    image.strength_used = output.strength if output.HasField("strength") else None
     image.precision_used = output.precision or None
     image.warnings = _warnings(image, output)
     image.previews = previews.stored(output.previews)

@@ -107,7 +107,7 @@ def _make_pending(image: Image, place: Place) -> None:
     image.dispatched_at = image.started_at = image.heartbeat_at = None
     image.upscaled_bytes = image.processing_seconds = image.previews = None
     image.model_used = image.model_reason = image.model_message = None
-    image.precision_used = image.denoise_used = None
+    image.precision_used = image.denoise_used = image.strength_used = None
     image.expires_at = None
     image.retried_at = image.updated_at = now()
 

@@ -5,6 +5,7 @@ Workers measure their speed for each kind, because networks and scales differ in
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from images.catalogue import AUTO
 from images.tables import Image
@@ -14,8 +15,17 @@ SCALES = (2, 4)
 """The scales of networks. A result takes the smallest scale that reaches its size."""
 PROBABLE = {True: "clean", False: "faithful"}
 """The model that `auto` mostly chooses, for worn originals and for others."""
+FAITHFUL, ENHANCE, MIXED = "faithful", "enhance", "enhance+faithful"
+"""The models of `strength`: at 0, at 1, and between, where both run."""
 Size = tuple[int, int]
 """Width and height in pixels."""
+
+
+def model_of(model: str, strength: float | None) -> str:
+    """Return the requested model, or what a strength makes of it."""
+    if model != ENHANCE or strength in (None, 1):
+        return model
+    return MIXED if strength else FAITHFUL
 
 
 def kind_of(model: str, scale: int, *, is_worn: bool) -> str:
@@ -105,6 +115,9 @@ def costs_of(announced: Collection[str] = ()) -> dict[str, float]:
             for is_worn, probable in PROBABLE.items():
                 networks = models[probable if name == AUTO else name]
                 costs[kind_of(name, scale, is_worn=is_worn)] = _operations(networks, scale)
+    for scale, is_worn in product(SCALES, PROBABLE):
+        mixed, *parts = (kind_of(each, scale, is_worn=is_worn) for each in (MIXED, FAITHFUL, ENHANCE))
+        costs[mixed] = sum(costs[part] for part in parts)
     return costs
 
 

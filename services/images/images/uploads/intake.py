@@ -157,7 +157,7 @@ class Original:
             work_megapixels=sum(work.work_megapixels(each, scale) for each in pictures),
             pictures=len(plan.sizes) or None,
             warnings=list(plan.warnings) or None,
-            work_kind=work.kind_of(options.output.model, scale, is_worn=self.header.is_worn),
+            work_kind=options.output.work_kind(scale, is_worn=self.header.is_worn),
             api_request=api_request,
             is_priority=place.is_priority,
             reservation_id=place.reservation_id,

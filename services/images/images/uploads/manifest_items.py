@@ -16,6 +16,8 @@ from loupe.images.v1 import images_pb2 as pb
 
 Fields = dict[str, list[str]]
 SIZES = ("scale_factor", "target_width", "target_height")
+WHOLE_ITEM = ""
+"""The field of a problem that concerns no field of an item alone."""
 MOST_FIELDS = 100
 """So many fields at fault are named."""
 
@@ -69,7 +71,7 @@ class Check:
         fields = dict(self.shared)
         if not self._request.skips_refused_items:
             named = {
-                f"items.{item.position}.{name}": texts
+                f"items.{item.position}.{name}".rstrip("."): texts
                 for item in self.items
                 for name, texts in item.fields.items()
             }
@@ -86,7 +88,7 @@ class Check:
             fields["image_url"] = ["The image url may not be sent together with an upload id."]
         elif sent.upload_id:
             self._add_upload(item, sent.upload_id)
-        elif not sent.image_url and not fields.keys() & {"image_url", "upload_id"}:
+        elif not sent.image_url and not fields.keys() & {"image_url", "upload_id", WHOLE_ITEM}:
             fields["image_url"] = ["The image url field is required."]
         else:
             item.filename = name_of(sent.image_url)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from common import errors
 from imagefile.formats import CHOICES, FORMATS, WRITABLE, Format, keeps_all
 from images.catalogue import AUTO
-from images.domain import expiry
+from images.domain import expiry, work
 from images.formats.header import Header
 from images.tables import Image
 from images.uploads import sizing
@@ -49,11 +49,17 @@ class Output:
     model: str = AUTO
     denoise: int | None = None
     """The level of denoising. None lets the worker choose."""
+    strength: float | None = None
+    """The share of `enhance` over `faithful`, 0 to 1. None is all of it."""
     precision: Precision = Precision.AUTO
     dpi: int | None = None
     """Pixels an inch. None keeps the original's."""
     expires_in: int | None = None
     """Seconds from the image's end until it is deleted. None keeps it."""
+
+    def work_kind(self, scale: int, *, is_worn: bool) -> str:
+        """Return the kind of work of an image with these options."""
+        return work.kind_of(work.model_of(self.model, self.strength), scale, is_worn=is_worn)
 
     def format_for(self, header: Header) -> Format:
         """Return the format of the result."""
@@ -105,6 +111,7 @@ class Output:
         row.precision = self.precision
         row.dpi = self.dpi
         row.denoise_asked = self.denoise
+        row.strength_asked = self.strength
         row.expires_in = self.expires_in
 
     def _is_lossy_and_opaque(self, header: Header) -> bool:
@@ -124,42 +131,39 @@ def parse(form: Form, models: Collection[str]) -> Output:
 
     `models` are the names that clients may request. Raise `InvalidArgument` with every field at fault.
     """
-    fit, output_format, quality = form.fit, form.output_format, form.quality
-    metadata, model = form.metadata, form.model
+    fit, output_format, metadata, model = form.fit, form.output_format, form.metadata, form.model
     fields: dict[str, list[str]] = {}
-    if fit and fit not in [*Fit]:
-        fields["fit"] = [errors.choice_text("fit", [*Fit])]
-    if output_format and output_format.lower() not in CHOICES:
-        fields["output_format"] = [errors.choice_text("output_format", CHOICES)]
-    if metadata and metadata not in METADATA:
-        fields["metadata"] = [errors.choice_text("metadata", METADATA)]
-    if model and model not in models:
-        fields["model"] = [errors.choice_text("model", models)]
-    if form.precision and form.precision not in [*Precision]:
-        fields["precision"] = [errors.choice_text("precision", [*Precision])]
-    numbers = (
-        ("quality", quality, QUALITIES),
-        ("dpi", form.dpi, RESOLUTIONS),
-        ("denoise", form.denoise, LEVELS),
-        ("expires_in", form.expires_in, LIFETIMES),
+    choices = (
+        ("fit", fit, [*Fit]),
+        ("output_format", output_format.lower(), CHOICES),
+        ("metadata", metadata, METADATA),
+        ("model", model, models),
+        ("precision", form.precision, [*Precision]),
     )
-    for name, text, bounds in numbers:
-        if problem := _number_problem(name, text, bounds):
-            fields[name] = [problem]
+    for name, text, allowed in choices:
+        if text and text not in allowed:
+            fields[name] = [errors.choice_text(name, allowed)]
+    quality = sizing.parse_integer("quality", form.quality, QUALITIES, fields)
+    dpi = sizing.parse_integer("dpi", form.dpi, RESOLUTIONS, fields)
+    denoise = sizing.parse_integer("denoise", form.denoise, LEVELS, fields)
+    expires_in = sizing.parse_integer("expires_in", form.expires_in, LIFETIMES, fields)
     if "denoise" not in fields and (problem := _denoise_problem(form.denoise, model or AUTO)):
         fields["denoise"] = [problem]
+    if problem := _strength_problem(form.strength, model or AUTO):
+        fields["strength"] = [problem]
     if fields:
         raise errors.invalid(fields)
     return Output(
         format=CHOICES[output_format.lower()] if output_format else None,
-        quality=int(quality) if quality else None,
+        quality=quality,
         fit=Fit(fit or Fit.STRETCH),
         keeps_metadata=METADATA[metadata or "strip"],
         model=model or AUTO,
         precision=Precision(form.precision or Precision.AUTO),
-        dpi=int(form.dpi) if form.dpi else None,
-        denoise=int(form.denoise) if form.denoise else None,
-        expires_in=int(form.expires_in) if form.expires_in else None,
+        dpi=dpi,
+        denoise=denoise,
+        strength=round(float(form.strength), 2) if form.strength else None,
+        expires_in=expires_in,
     )
 
 
@@ -172,11 +176,19 @@ def _denoise_problem(text: str, model: str) -> str:
     )
 
 
-def _number_problem(name: str, text: str, bounds: tuple[int, int]) -> str:
-    """Return why the text is no number within the bounds, or an empty string. An empty text is none."""
-    label = name.replace("_", " ")
-    if text and not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
-        return f"The {label} must be an integer."
-    if text and not bounds[0] <= int(text) <= bounds[1]:
-        return f"The {label} must be between {bounds[0]} and {bounds[1]}."
+def _strength_problem(text: str, model: str) -> str:
+    """Return why the strength cannot be used, or an empty string."""
+    if not text:
+        return ""
+    if not _is_share(text.strip()):
+        return "The strength must be a number between 0 and 1."
+    if model != work.ENHANCE:
+        return f"The model {model} has no strength: leave the field out, or ask for {work.ENHANCE}."
     return ""
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return bool(re.fullmatch(r"[0-9.][0-9.e-]{0,29}", text)) and float(text) <= 1
+    except ValueError:
+        return False

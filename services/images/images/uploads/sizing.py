@@ -11,6 +11,8 @@ DEFAULT_SCALE = 2
 LARGEST_SCALE = max(SCALE_FACTORS)
 SCALE_BOUNDS = (min(SCALE_FACTORS), LARGEST_SCALE)
 SIDE_BOUNDS = (1, LONGEST_OUTPUT_SIDE)
+MOST_DIGITS = 19
+"""A number with more is out of all bounds."""
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -111,12 +113,13 @@ def parse_integer(name: str, text: str, bounds: tuple[int, int], fields: dict[st
     if not text:
         return None
     label, (least, most) = _label(name), bounds
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
+    found = re.fullmatch(r"([+-]?)0*([0-9]+)", text.strip())
+    if found is None:
         fields[name] = [f"The {label} must be an integer."]
-    elif not least <= int(text) <= most:
+    elif len(found[2]) > MOST_DIGITS or not least <= int(found[1] + found[2]) <= most:
         fields[name] = [f"The {label} must be between {least} and {most}."]
     else:
-        return int(text)
+        return int(found[1] + found[2])
     return None
 
 

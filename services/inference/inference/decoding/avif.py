@@ -12,7 +12,7 @@ from imagefile import heif as boxes
 from imagefile.formats import Format
 from inference import metadata
 from inference.decoding import heif, modes, nclx
-from inference.decoding.libvips import pyvips
+from inference.decoding.libvips import divide_by_alpha, pyvips
 from inference.decoding.protocol import Decoded
 from inference.decoding.sixteen_bit import strips
 
@@ -26,6 +26,8 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     if summary.is_grey and image.bands > 2:  # libvips repeats grey three times
         image = image.extract_band(0) if image.bands == 3 else image.extract_band(0).bandjoin(image[3])
     fields: dict[str, Any] = {name: image.get(name) for name in image.get_fields()}
+    if summary.is_premultiplied:  # libheif leaves that to its caller
+        image = divide_by_alpha(image)
     mode = MODES[image.bands]
     is_grey = mode in modes.GREY_MODES
     icc = modes.usable_profile(bytes(fields.get("icc-profile-data", b"")), is_grey=is_grey)

@@ -14,6 +14,7 @@ from imagefile import heif
 from imagefile.formats import Format
 from inference import metadata
 from inference.decoding import cpu_budget, modes, nclx, still
+from inference.decoding.libvips import divide_by_alpha, pyvips
 from inference.decoding.modes import Unsupported
 from inference.decoding.protocol import Decoded, DecodedHeader
 from inference.metadata import Metadata
@@ -39,6 +40,10 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     icc = modes.usable_profile(image.info.get("icc_profile") or b"", is_grey=is_grey)
     icc = icc or nclx.profile(summary.colour, is_grey=is_grey)
     tags = metadata.read_tiff(image.info.get("exif") or b"")
+    if sixteen and mode in modes.PREMULTIPLIED:
+        load: Any = pyvips.Image.new_from_memory
+        stored = load(pixels, *image.size, len(mode), "ushort")
+        mode, pixels = mode.upper(), bytes(divide_by_alpha(stored).write_to_memory())
     if sixteen:
         return describe_deep(pixels, mode, image.size, summary.depth, file_format, icc, tags)
     return describe(

@@ -9,4 +9,10 @@ import pyvips
 
 pyvips.cache_set_max(0)  # the cache would fill the memory
 
-__all__ = ["pyvips"]
+__all__ = ["divide_by_alpha", "pyvips"]
+
+
+def divide_by_alpha(image: pyvips.Image) -> pyvips.Image:
+    """Return the colours as they were before they were multiplied by alpha, the last band."""
+    divided = image.unpremultiply(max_alpha=65_535 if image.format == "ushort" else 255)
+    return divided.rint().cast(image.format)

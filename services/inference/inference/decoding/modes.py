@@ -15,7 +15,7 @@ PLAIN_MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RG
     "RGB": "RGB", "RGBX": "RGB", "RGBA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB"
 }  # fmt: skip
 """The mode that each mode becomes. Others are converted by their profile, or refused."""
-GREY_MODES, ALPHA_MODES = ("L", "LA"), ("LA", "RGBA")
+GREY_MODES, ALPHA_MODES, PREMULTIPLIED = ("L", "LA"), ("LA", "RGBA"), ("La", "RGBa")
 
 
 class Unsupported(Exception):

@@ -18,6 +18,8 @@ from imagefile.tiff import (
     SAMPLE_FORMAT,
     SAMPLES,
     SEPARATE_PLANES,
+    STRIP_LENGTHS,
+    STRIP_OFFSETS,
     Tags,
     read_number_format,
 )
@@ -104,7 +106,8 @@ def _restructure(data: bytes, tags: Tags) -> bytes:
         return bytes(rewrite(data, tags, {COMPRESSION: (DEFLATE,)}, lambda piece: zlib.compress(piece, 0)))
     if tiff_kinds.are_extra_planes_left_out(tags):
         return bytes(rewrite(data, tags, _first_planes(tags), without=(EXTRA_SAMPLES, SAMPLE_FORMAT)))
-    if number_format.is_big and number_format.order == ">":
+    has_wrong_lengths = STRIP_OFFSETS in tags and tags.pieces()[1] != tags.numbers(STRIP_LENGTHS)
+    if has_wrong_lengths or (number_format.is_big and number_format.order == ">"):
         return bytes(rewrite(data, tags, {}))
     return data
 

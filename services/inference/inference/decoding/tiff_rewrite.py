@@ -190,7 +190,8 @@ def _pieces(data: Data, tags: Tags, count: int | None = None) -> Iterator[Data]:
 
     Raise `ValueError` if it lists fewer.
     """
-    offsets, lengths = (tags.numbers(tag) for tag in (TILES if TILE_OFFSETS in tags else STRIPS))
+    is_tiled = TILE_OFFSETS in tags
+    offsets, lengths = (tags.numbers(TILE_OFFSETS), tags.numbers(TILE_LENGTHS)) if is_tiled else tags.pieces()
     if count is None:
         count = _piece_count(tags) * (tags.number(SAMPLES, 1) if _has_separate_planes(tags) else 1)
     if len(offsets) < count or len(lengths) < count:

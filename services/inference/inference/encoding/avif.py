@@ -34,13 +34,16 @@ class Writer:
         self._rows.clear()
         if header.icc and not header.is_grey:  # libvips writes grey as RGB, which its profile does not fit
             image.set_type(pyvips.GValue.blob_type, "icc-profile-data", header.icc)
-        if exif := with_dpi(header.exif, header.dpi):
+        exif = with_dpi(header.exif, header.dpi)
+        if exif:
             image.set_type(pyvips.GValue.blob_type, "exif-data", b"Exif\0\0" + exif)
+        if not header.dpi:  # otherwise libvips adds 25.4 pixels an inch
+            image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "none")
         return image.heifsave_buffer(
             compression="av1",
             bitdepth=8 if header.depth == 8 else header.bits or 12,
             Q=self._quality,
             effort=EFFORT,
             subsample_mode="off",
-            keep="all",
+            keep="all" if exif else "icc",
         )

@@ -82,19 +82,34 @@ class NotServed(Exception):
 
 
 def choose_model(
-    requested: str, original: Picture | Animation, served: Mapping[str, Model], denoise: int | None = None
+    requested: str,
+    original: Picture | Animation,
+    served: Mapping[str, Model],
+    denoise: int | None = None,
+    strength: float | None = None,
 ) -> Choice:
     """Return the requested model, or for `auto` the one that suits the picture.
 
     `denoise` is the requested level of denoising. Without one, a model that has levels gets the one that
-    suits the picture. Raises `NotServed`.
+    suits the picture. `strength` is the requested share of `enhance` over `faithful`. Raises `NotServed`.
     """
     choice = _choose(requested, original, served)
     model = choice.model
+    if model.name == ENHANCE:
+        return replace(choice, model=with_strength(model, served, 1 if strength is None else strength))
     if not model.levels:
         return choice
     picture = original if isinstance(original, Picture) else original.frames[0]
     return replace(choice, model=model.at(level_for(picture, model) if denoise is None else denoise))
+
+
+def with_strength(enhance: Model, served: Mapping[str, Model], strength: float) -> Model:
+    """Return `enhance` with a strength, blended over `faithful`. Raises `NotServed` if that is needed."""
+    if strength == 1:
+        return replace(enhance, strength=strength)
+    if FAITHFUL not in served:
+        raise NotServed(f"the model {FAITHFUL}, over which {enhance.name} is blended, is not served")
+    return enhance.over(served[FAITHFUL], strength)
 
 
 def level_for(picture: Picture, model: Model) -> int | None:

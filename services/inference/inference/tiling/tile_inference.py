@@ -1,5 +1,5 @@
-"""Runs one tile through a network: all passes, in halves if the memory does not suffice, and with each answer
-checked.
+"""Runs one tile through a network: all passes, in halves if it is too large for a pass or for the memory, and
+with each answer checked.
 """
 
 import asyncio
@@ -40,11 +40,14 @@ async def infer_tile(
     box: Box,
     after_pass: Callable[[int], None] | None = None,
     context: Tensor | None = None,
+    longest_side: int = 0,
 ) -> Answer:
     """Return the answer after all passes. `box` is the tile's place in the picture, for error messages.
 
     `after_pass` takes the number of each pass but the last one, counted from 0, as soon as it is done.
     `context` is the first pass's second input, for a network that takes means over the picture.
+    Later passes get tiles with about as many pixels as a square of `longest_side` at most, because a network
+    takes up to 1.5 kB of memory for each pixel. 0 does not limit them.
 
     Raises `BadAnswer`, and `TileTooLarge` if the memory does not even suffice for the smallest tile.
     """
@@ -52,7 +55,9 @@ async def infer_tile(
     for index in range(1, network.passes):
         if after_pass:
             after_pass(index - 1)
-        answer = await _whole_or_halves(Pass(network, infer, index, box), answer.upscaled)
+        most_pixels = (longest_side + 2 * network.overlap) ** 2 if longest_side else 0
+        one = Pass(network, infer, index, box, most_pixels=most_pixels)
+        answer = await _whole_or_halves(one, answer.upscaled)
     return answer
 
 
@@ -65,6 +70,8 @@ class Pass:
     index: int
     box: Box
     context: Tensor | None = None
+    most_pixels: int = 0
+    """Larger tiles are halved at once. 0 does not limit them."""
 
     @property
     def shares_means(self) -> bool:
@@ -90,10 +97,12 @@ class Pass:
 
 async def _whole_or_halves(one: Pass, tensor: Tensor) -> Answer:
     network = one.network
+    axis = WIDTH if tensor.shape[WIDTH] >= tensor.shape[HEIGHT] else HEIGHT
+    if 0 < one.most_pixels < tensor.shape[WIDTH] * tensor.shape[HEIGHT]:
+        return await _in_halves(one, tensor, axis)
     try:
         return await one.run(tensor)
     except TileTooLarge as error:
-        axis = WIDTH if tensor.shape[WIDTH] >= tensor.shape[HEIGHT] else HEIGHT
         if tensor.shape[axis] <= max(SMALLEST_HALVED, 4 * network.overlap) or not one.shares_means:
             raise
         LOG.warning(
@@ -109,7 +118,7 @@ async def _whole_or_halves(one: Pass, tensor: Tensor) -> Answer:
 async def _in_halves(one: Pass, tensor: Tensor, axis: int) -> Answer:
     """Return the joined answer of both halves. Each is upscaled with the overlap on the side of the other."""
     length, network = tensor.shape[axis], one.network
-    middle, overlap = length // 4 * 2 if network.pooled else length // 2, network.overlap
+    middle, overlap = length // 4 * 2 if network.is_even else length // 2, network.overlap
     first, second = _slice(tensor, axis, 0, middle + overlap), _slice(tensor, axis, middle - overlap, length)
     left, right = await _whole_or_halves(one, first), await _whole_or_halves(one, second)
     upscaled = await to_thread(

@@ -80,8 +80,9 @@ class TiledPass:
         height, width = source.shape[:2]
         self._uncertainty = np.zeros((height, width, 1), np.uint8)
         tile = first_pass_tile(network, tiling)
-        is_even = bool(network.pooled)
-        self._tiles = plan(width, height, tile, network.overlap, is_fixed=tiling.is_fixed, is_even=is_even)
+        self._tiles = plan(
+            width, height, tile, network.overlap, is_fixed=tiling.is_fixed, is_even=network.is_even
+        )
         self._means = PictureMeans(network, (width, height)) if network.pooled else None
         self._rows = [TileRow(row, tiles_left=len(row)) for row in group_by_row(self._tiles)]
         self._row_at = {row.top: row for row in self._rows}
@@ -147,7 +148,8 @@ class TiledPass:
         def count(index: int) -> None:
             self._progress.pass_done(network, tile, index)
 
-        return await infer_tile(network, self._infer, tensor, tile.source, count, context)
+        longest = self._tiling.tile
+        return await infer_tile(network, self._infer, tensor, tile.source, count, context, longest)
 
     async def _open_row(self, tile: Tile) -> TileRow:
         """Return the tile's row, with memory for its result. Waits while too many rows are in memory."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from prometheus_client import Counter, Gauge, Histogram
-from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from common import log, process
@@ -31,6 +30,7 @@ from inference.triton.errors import (
     translate_error,
 )
 from inference.triton.model_reload import PROBE_SECONDS, ModelReloader
+from inference.triton.renewed_client import RenewedClient
 from inference.triton.tile_turns import TileTurns, Turn
 from inference.triton.transport import UPSCALED, Request, Secret, Transport
 
@@ -61,7 +61,7 @@ class Triton:
         secret: str = "",
     ) -> None:
         """`target` is `host:port`; `seconds` limits each tile. `secret` goes with each request."""
-        self._client = InferenceServerClient(target)
+        self._client = RenewedClient(target)
         if secret:
             self._client.register_plugin(Secret(secret))
         self._turns = TileTurns(in_flight)

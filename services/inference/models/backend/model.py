@@ -15,6 +15,7 @@ import triton_python_backend_utils as pb_utils
 
 import network
 import pooled
+from idle import IdleRelease, return_free_memory
 from runtimes import SINGLE
 
 PRECISION = "PRECISION"
@@ -44,6 +45,16 @@ class TritonPythonModel:
         self._takes_context = len(self._config["input"]) > 1
         if network.parameters_of(self._config).get("is_lazy") != "true":
             _ = self._pooled if self._takes_context else self._network
+        self._in_use = IdleRelease(self._release_memory)
+
+    def finalize(self) -> None:
+        self._in_use.close()
+
+    def _release_memory(self) -> None:
+        loaded = vars(self).get("_pooled") or vars(self).get("_network")
+        if loaded:  # a lazy network may have failed to load
+            loaded.release_memory()
+            return_free_memory()
 
     @functools.cached_property
     def _network(self) -> network.Network:
@@ -60,7 +71,8 @@ class TritonPythonModel:
         return loaded
 
     def execute(self, requests: list[Request]) -> list[Response]:
-        return [self._answer(request) for request in requests]
+        with self._in_use:
+            return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Response:
         if request.is_cancelled():

@@ -35,6 +35,10 @@ class Network:
         is_exact = bool(parameters) and json.loads(parameters).get("precision") == "exact"
         return self.exact if is_exact else self.usual
 
+    def release_memory(self) -> None:
+        for runtime in {self.usual, self._exact or self.usual}:
+            runtime.release_memory()
+
 
 def parameters_of(config: dict[str, Any]) -> dict[str, str]:
     return {key: value["string_value"] for key, value in config.get("parameters", {}).items()}

@@ -34,6 +34,10 @@ class PooledOpenVino:
         request.infer(inputs)
         return request.get_output_tensor(0).data.copy()
 
+    def release_memory(self) -> None:
+        for request in self._requests.values():
+            request.get_compiled_model().release_memory()
+
     def _compile(self, output: str) -> Any:
         """Return the part of the network that computes one output."""
         network = self._core.read_model(self._path)
@@ -56,6 +60,9 @@ class PooledOnnxRuntime:
 
     def run(self, inputs: dict[str, Array], wanted: list[str]) -> list[Array]:
         return self._session.run(wanted, inputs, self._only_wanted)
+
+    def release_memory(self) -> None:
+        """Do nothing: ONNX Runtime holds its memory here."""
 
 
 def load(path: Path, runtime: str, threads: int) -> PooledOpenVino | PooledOnnxRuntime:

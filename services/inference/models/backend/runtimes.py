@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
 from smooth import keep_smooth_places
@@ -23,6 +24,10 @@ class Runtime(Protocol):
 
     def run(self, image: Array, wanted: list[str]) -> list[Array]: ...
 
+    def release_memory(self) -> None:
+        """Give back the memory of earlier results. The next run takes it anew."""
+        ...
+
 
 class OpenVino:
     name = "openvino"
@@ -40,15 +45,18 @@ class OpenVino:
             "ENABLE_CPU_PINNING": False,
         }
         core = ov.Core()
-        compiled = core.compile_model(core.read_model(path), "CPU", options)
-        self._inference = compiled.create_infer_request()
-        self.outputs = [port.get_any_name() for port in compiled.outputs]
+        self._compiled = core.compile_model(core.read_model(path), "CPU", options)
+        self._inference = self._compiled.create_infer_request()
+        self.outputs = [port.get_any_name() for port in self._compiled.outputs]
 
     def run(self, image: Array, wanted: list[str]) -> list[Array]:
         # Never share_inputs=True: with changing shapes OpenVINO writes past the end of an earlier array.
         self._inference.infer([image])
         # copies, because the next request overwrites the originals before Triton has read them
         return [self._inference.get_tensor(name).data.copy() for name in wanted]
+
+    def release_memory(self) -> None:
+        self._compiled.release_memory()
 
 
 class RoundedOpenVino(OpenVino):
@@ -86,6 +94,16 @@ class OnnxRuntime:
 
     def run(self, image: Array, wanted: list[str]) -> list[Array]:
         return self._session.run(wanted, {"IMAGE": image})
+
+    def release_memory(self) -> None:
+        import onnxruntime as ort  # noqa: PLC0415
+
+        shrinking = ort.RunOptions()
+        shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        given = self._session.get_inputs()[0]
+        kind = np.float32 if "float" in given.type else np.uint8
+        # it only shrinks after a run, so this one is as small as possible
+        self._session.run(None, {given.name: np.zeros((1, 3, 8, 8), kind)}, shrinking)
 
 
 def can_round() -> bool:

@@ -1,0 +1,54 @@
+"""`loupe upscale -`: from standard input to a file or to standard output."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from loupe_client.command import exits
+from loupe_client.command.context import client_of
+from loupe_client.command.run import taken
+from loupe_client.errors import InvalidInput
+from loupe_client.options import fields_of
+from loupe_client.pictures import format_of
+
+SOURCE = "-"
+"""The name of standard input and of standard output."""
+NAME = "image"
+
+
+def upscale(server: str | None, options: Mapping[str, Any], output: str | None, *, overwrite: bool) -> int:
+    """Upscale the picture on standard input, and return the exit code.
+
+    The same picture with the same options is the same image of the server for a day, so that a repetition is
+    not charged again. Raise `InvalidInput` if there is no picture or no place for the result.
+    """
+    place = None if output in (None, SOURCE) else Path(str(output))
+    if place is None and sys.stdout.isatty():
+        raise InvalidInput("The result would go to the terminal. Name a file with -o, or send it on.")
+    if place and place.is_dir():
+        raise InvalidInput(f"{place} is a folder, and the picture has no name: name a file.")
+    if place and place.exists() and not overwrite:
+        raise InvalidInput(taken(place))
+    if place and "format" not in options and (wanted := format_of(place.suffix)):
+        options = {**options, "format": wanted}
+    with client_of(server) as client:
+        data = sys.stdin.buffer.read()
+        if not data:
+            raise InvalidInput("There is nothing on standard input.")
+        upscaled = client.upscale(data, filename=NAME, idempotency_key=key_of(data, options), **options)
+        if place:
+            upscaled.save(place)
+        else:
+            sys.stdout.buffer.write(upscaled.read())
+            sys.stdout.buffer.flush()
+    return exits.DONE
+
+
+def key_of(data: bytes, options: Mapping[str, Any]) -> str:
+    """Return the idempotency key of a picture with its options."""
+    digest = hashlib.sha256(json.dumps(fields_of(options), sort_keys=True).encode())
+    digest.update(data)
+    return digest.hexdigest()

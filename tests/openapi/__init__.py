@@ -1,0 +1,1 @@
+"""What an update of the API must not break: clients that were made for the last release."""
