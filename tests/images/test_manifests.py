@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -17,7 +16,6 @@ from common.identity import Verifier
 from images import failing_hosts
 from images.domain import fetches, turns
 from images.events import Users
-from images.failing_hosts import MOST_IN_A_ROW, REST_SECONDS, FailingHosts
 from images.fetcher import Fetcher
 from images.tables import Image, Status
 from loupe.auth.v1 import auth_pb2
@@ -207,24 +205,6 @@ async def test_a_host_is_left_alone_after_some_failures_of_a_users_links_in_a_ro
 
     assert most <= server.connections < most + PARALLEL
     assert await list_keys(harness) == []
-
-
-def test_the_failures_of_one_user_count_for_no_other_and_end_with_a_success_or_after_a_minute() -> None:
-    clock = itertools.count(0, 0.001)
-    start, url = 0.0, "https://cats.example/tom.jpg"
-    hosts = FailingHosts(lambda: start + next(clock))
-    for _ in range(MOST_IN_A_ROW):
-        hosts.note_failure(JANE, url)
-
-    assert hosts.is_left_alone(JANE, "https://CATS.example/other.jpg")
-    assert not hosts.is_left_alone(OMAR, url)
-    assert not hosts.is_left_alone(JANE, "https://dogs.example/")
-    start = REST_SECONDS
-    assert not hosts.is_left_alone(JANE, url)
-    for _ in range(MOST_IN_A_ROW):
-        hosts.note_failure(JANE, url)
-    hosts.note_success(JANE, url)
-    assert not hosts.is_left_alone(JANE, url)
 
 
 async def test_a_fetch_that_fails_gives_its_place_back(harness: Harness, outbound: str) -> None:

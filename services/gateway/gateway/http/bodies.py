@@ -125,14 +125,15 @@ def _error_text(label: str, kind: str, *, in_list: bool) -> str:
         case "missing":
             return f"The {label} field is required."
         case "too_short":
-            return f"The {label} must have at least one item."
+            problem = "must have at least one item"
         case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
-            return f"The {label} must be a whole number."
+            problem = "must be a whole number"
         case "greater_than_equal" | "less_than":
-            return f"The {label} is too small or too large."
+            problem = "is too small or too large"
         case "list_type":
-            return f"The {label} must be a list."
+            problem = "must be a list"
         case "bool_type" | "bool_parsing":
-            return f"The {label} must be true or false."
+            problem = "must be true or false"
         case _:
-            return f"The {label} must be a list of strings." if in_list else f"The {label} must be a string."
+            problem = "must be a list of strings" if in_list else "must be a string"
+    return f"The {label} {problem}."
