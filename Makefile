@@ -191,6 +191,7 @@ console-pictures: .venv/dev models  ## take the pictures of docs/console.md agai
 
 bench: .venv/dev models  ## measure speed and memory; prints ratios and writes .loupe/bench.json
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.console
 
 bench-fairness: .venv/dev models  ## measure only small images while another user is busy: make bench-fairness [QUEUED=1000]
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench --only-fairness --queued $(or $(QUEUED),1000)

@@ -1,6 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
 import { lazy, LocationProvider, Route, Router } from "preact-iso";
-import { Account } from "./pages/account";
 import { Compare } from "./pages/compare";
 import { Door } from "./pages/door";
 import { History } from "./pages/history";
@@ -16,6 +15,7 @@ import { forgetUploads } from "./state/uploads";
 import { texts } from "./texts";
 
 // the first page stays small: pages that few people open are loaded when they are
+const Account = lazy(() => import("./pages/account").then((page) => page.Account));
 const Audit = lazy(() => import("./pages/audit").then((page) => page.Audit));
 const Batches = lazy(() => import("./pages/batches").then((page) => page.Batches));
 const Batch = lazy(() => import("./pages/batch").then((page) => page.Batch));

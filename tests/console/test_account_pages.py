@@ -1,6 +1,7 @@
 """Tokens, usage, profile, password and language."""
 
 from playwright.async_api import expect
+from pyotp.totp import TOTP
 
 from tests.console.conftest import NewVisitor
 from tests.gateway.harness import PASSWORD, Harness, People
@@ -81,9 +82,36 @@ async def test_the_activity_shows_logins_also_refused_ones(visit: NewVisitor, pe
 
     await page.get_by_role("link", name="Activity").click()
 
-    await visitor.sees("A login with an unknown address or a wrong password")
+    await visitor.sees("Sign-in refused: unknown address or wrong password")
     await page.get_by_text("Details").first.click()
     await visitor.sees("Mozilla/")
+
+
+async def test_a_second_factor_is_set_up_asked_for_and_switched_off(
+    visit: NewVisitor, people: People
+) -> None:
+    visitor, person = await visit(), await people.new()
+    visitor.may_be_refused = True
+    await visitor.enter(person)
+    page = visitor.page
+    await visitor.open("/account")
+    await page.get_by_role("button", name="Set it up").click()
+    await page.get_by_role("img", name="Second factor").wait_for()
+    codes = TOTP(await page.locator("code").inner_text())
+
+    await page.get_by_label("Code of the app").fill(codes.now())
+    await page.get_by_role("button", name="Switch it on").click()
+    await visitor.sees("On. Each sign-in asks for a code.")
+    recovery = (await page.locator("code").inner_text()).split()
+    await page.get_by_role("button", name="Sign out", exact=True).click()
+    await page.get_by_role("heading", name="Sign in").wait_for()
+    await visitor.sign_in(person)
+    await page.get_by_label("Code of your second factor").fill(recovery[0])
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_label("Code of the app").fill(recovery[1])
+    await page.get_by_role("button", name="Switch it off").click()
+
+    await page.get_by_role("button", name="Set it up").wait_for()
 
 
 async def test_the_console_speaks_german_too(visit: NewVisitor, people: People) -> None:

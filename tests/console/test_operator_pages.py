@@ -4,15 +4,23 @@ import json
 import secrets
 from typing import Any
 
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
+from common import bus
+from common.metrics import Readiness
+from images.domain import jobs
+from loupe.images.v1.images_pb2 import ImageSubmitted
 from loupe_local.stack import Stack
+from tests.client import client_of, pause_worker, wait_for_status
 from tests.console.conftest import NewVisitor
 from tests.console.test_every_page import faults
-from tests.gateway.harness import PASSWORD, People
+from tests.console.visitor import Visitor
+from tests.contract.api_client import SMALL
+from tests.gateway.harness import PASSWORD, People, Person
 from tests.gateway.loupe_admin import run
 
-PAGES = ("users", "queue", "letters", "storage", "webhooks", "settings")
+PAGES = ("users", "audit", "queue", "letters", "storage", "webhooks", "settings")
+EXHAUST = "UPDATE image SET failure_code = %s WHERE id = %s"
 
 
 async def code_of(stack: Stack, people: People) -> str:
@@ -24,7 +32,40 @@ async def code_of(stack: Stack, people: People) -> str:
     return found["code"]
 
 
-async def test_the_first_account_of_a_fresh_installation_is_an_operator_and_blocks_a_user(
+async def change_plan_and_quota(page: Page, person: Person) -> None:
+    await page.get_by_role("button", name=f"Plan and quota {person.email}").click()
+    await page.get_by_label("Plan", exact=True).select_option("starter")
+    await page.get_by_label("Monthly quota").select_option("custom")
+    await page.get_by_label("Images a month").fill("many")
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_text("The images per month must be").wait_for()
+    await page.get_by_label("Images a month").fill("7")
+    await page.get_by_role("button", name="Save").click()
+
+
+async def redrive_a_letter(visitor: Visitor, stack: Stack, people: People) -> None:
+    """Give up the job of an image as if its attempts were used up, and have it handled again."""
+    person = await people.new("professional")
+    async with client_of(stack, person.token) as client:
+        with pause_worker(stack):
+            files = [("images[]", ("photo.png", SMALL))]
+            made = await client.post("/api/batches", files=files)
+            await client.delete(f"/api/batches/{made.json()['data']['id']}")
+        [image] = (await client.get("/api/images")).json()["data"]
+        await people.execute_sql("images", EXHAUST, jobs.EXHAUSTED, image["id"])
+        async with bus.connection(stack.stores.nats_url("images"), "tests", Readiness()) as nats:
+            letter = ImageSubmitted(image_id=image["id"]).SerializeToString()
+            await nats.jetstream().publish(
+                jobs.DEAD_STANDARD, letter, headers={"Loupe-Error": "It is broken."}
+            )
+        await visitor.open("/operators/letters")
+        await visitor.sees("It is broken.")
+        await visitor.page.get_by_role("button", name="Handle again").first.click()
+        await visitor.sees("Accepted.")
+        await wait_for_status(client, image["id"], "completed")
+
+
+async def test_the_first_account_of_a_fresh_installation_is_an_operator_who_runs_it(
     visit: NewVisitor, stack: Stack, people: People
 ) -> None:
     person, code = await people.new(), await code_of(stack, people)
@@ -48,6 +89,13 @@ async def test_the_first_account_of_a_fresh_installation_is_an_operator_and_bloc
     await page.get_by_label("Part of the address or name").fill(person.email)
     await page.get_by_role("button", name=f"Block {person.email}", exact=True).click()
     await expect(page.get_by_role("button", name=f"Unblock {person.email}")).to_be_visible()
+    await change_plan_and_quota(page, person)
+    await visitor.sees("Plan: starter · 0 of 7 images this month")
+    await redrive_a_letter(visitor, stack, people)
+    await visitor.open("/operators/users")
+    await page.get_by_role("link", name=f"Activity {person.email}").click()
+    for event in ("Account blocked by an operator", "Plan changed", "Monthly quota changed"):
+        await page.locator(".lines .name", has_text=event).first.wait_for()
 
     assert not await faults(visitor, *(f"/operators/{name}" for name in PAGES))
 

@@ -7,9 +7,12 @@ import httpx2
 from PIL import Image
 from playwright.async_api import expect
 
+from loupe_local.services import CONSOLE
+from loupe_local.stack import Stack
 from tests.console.conftest import NewVisitor
 from tests.console.visitor import SEND
-from tests.gateway.harness import PASSWORD, Harness, People
+from tests.gateway.broken_line import BrokenLine
+from tests.gateway.harness import PASSWORD, Harness, People, gateway_on, settings_of
 
 END_SESSIONS = "UPDATE token SET expires_at = now() WHERE user_id = %s AND console_ends_at IS NOT NULL"
 
@@ -133,6 +136,26 @@ async def test_without_a_connection_files_wait_and_go_on_when_it_is_back(
     await context.set_offline(False)
 
     await visitor.until_done(photo.name for photo in photos)
+
+
+async def test_without_the_broker_pictures_still_arrive_and_the_page_says_that_news_do_not(
+    visit: NewVisitor, stack: Stack, checks: None, people: People, photos: list[Path]
+) -> None:
+    person = await people.new("professional")
+    async with (
+        BrokenLine(stack.stores.nats_url("gateway")) as line,
+        gateway_on(settings_of(stack, console_folder=CONSOLE, nats_url=line.url)) as cut_off,
+    ):
+        visitor = await visit(gateway=cut_off)
+        visitor.may_be_refused = True
+        await visitor.enter(person)
+
+        line.cut()
+        await visitor.choose(photos[0])
+        await visitor.until_done([photos[0].name])
+        await visitor.sees("Loupe sends no news at present.")
+
+        await visitor.page.goto("about:blank")  # its event stream would hold the gateway
 
 
 async def test_a_file_that_is_removed_while_it_waits_is_named_and_the_others_arrive(

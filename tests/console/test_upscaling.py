@@ -7,6 +7,7 @@ from playwright.async_api import expect
 
 from tests.console.conftest import NewVisitor
 from tests.gateway.harness import People
+from tests.outbound.servers import answer, host
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 DROP = """async (files) => {
@@ -66,6 +67,10 @@ async def test_an_estimate_says_what_the_chosen_pictures_become_before_they_are_
     await page.get_by_label("Quality").fill("500")
     await visitor.sees("The quality must be")
     await page.get_by_label("Quality").fill("")
+    await page.get_by_label("Model").select_option("enhance")
+    async with page.expect_request(lambda sent: '"strength":"0.95"' in (sent.post_data or "")):
+        await page.get_by_label("Strength").press("ArrowLeft")
+    await page.get_by_label("Model").select_option("auto")
     await page.get_by_role("button", name=f"Remove {photos[0].name}").click()
     await visitor.send()
 
@@ -73,7 +78,9 @@ async def test_an_estimate_says_what_the_chosen_pictures_become_before_they_are_
     await visitor.sees("2 done, 0 under way")
 
 
-async def test_a_picture_can_come_from_an_address(visit: NewVisitor, people: People) -> None:
+async def test_pictures_can_come_from_addresses_one_after_the_other(
+    visit: NewVisitor, people: People, photos: list[Path]
+) -> None:
     visitor = await visit()
     visitor.may_be_refused = True
     await visitor.enter(await people.new("professional"))
@@ -86,6 +93,12 @@ async def test_a_picture_can_come_from_an_address(visit: NewVisitor, people: Peo
 
     await visitor.sees("The image url")
     await expect(address).to_have_value("http://127.0.0.1/photo.png")
+    async with host(answer(photos[0].read_bytes(), Content_Type="image/png")) as server:
+        for number in (1, 2):
+            await address.fill(server.url)
+            await page.get_by_role("button", name="Upscale it").click()
+            await expect(address).to_have_value("")
+            await expect(page.locator(".work .name", has_text="photo.jpg")).to_have_count(number)
 
 
 async def test_the_divider_the_zoom_and_the_lens_obey_the_keyboard(

@@ -13,15 +13,18 @@ interface Page<Item> {
 }
 
 interface ListProps<Item> {
+  /** Says what the list is for. */
+  explain: string;
   read: (query: { page: number; per_page: number }) => Promise<Page<Item>>;
   line: (item: Item) => ComponentChildren;
 }
 
 /** A list in pages, with one line for each item. */
-function List<Item>({ read, line }: ListProps<Item>) {
+function List<Item>({ explain, read, line }: ListProps<Item>) {
   const { page, error, reload, turnTo } = usePaged(read);
   return (
     <>
+      <p class="quiet">{explain}</p>
       <Failure error={error} onRetry={reload} />
       <section class="card" aria-busy={!page}>
         {page?.data.length === 0 && <p class="quiet">{operatorTexts().nothing}</p>}
@@ -47,23 +50,31 @@ function Redrive({ name, redrive }: { name: string; redrive: () => Promise<unkno
 }
 
 export function DeadLetters() {
+  const t = operatorTexts();
   const redrive = (sequence: number) => () => {
     const params = { path: { sequence } };
     return bodyOf(operators.POST("/api/admin/dead-letters/{sequence}/redrive", { params }));
   };
   return (
     <List
+      explain={t.lettersExplain}
       read={(query) => bodyOf(operators.GET("/api/admin/dead-letters", { params: { query } }))}
       line={(letter) => (
         <li key={letter.sequence}>
           <div>
-            <p class="name breaks">{letter.subject}</p>
+            <p class="name breaks">{letter.subject || letter.consumer}</p>
             <p class="bad breaks">{letter.error}</p>
             <p class="quiet">
-              {letter.consumer} · {formatDate(letter.created_at, true)}
+              {[
+                letter.consumer,
+                letter.image_id !== null && fill(t.image, { id: letter.image_id }),
+                formatDate(letter.created_at, true),
+              ]
+                .filter(Boolean)
+                .join(" · ")}
             </p>
           </div>
-          <Redrive name={letter.subject} redrive={redrive(letter.sequence)} />
+          <Redrive name={letter.subject || letter.consumer} redrive={redrive(letter.sequence)} />
         </li>
       )}
     />
@@ -78,6 +89,7 @@ export function FailingWebhooks() {
   };
   return (
     <List
+      explain={t.webhooksExplain}
       read={(query) => bodyOf(operators.GET("/api/admin/webhooks", { params: { query } }))}
       line={(webhook) => (
         <li key={webhook.id}>
@@ -91,25 +103,6 @@ export function FailingWebhooks() {
             </p>
           </div>
           <Redrive name={webhook.url} redrive={redrive(webhook.id)} />
-        </li>
-      )}
-    />
-  );
-}
-
-export function Settings() {
-  const t = operatorTexts();
-  return (
-    <List
-      read={(query) => bodyOf(operators.GET("/api/admin/settings", { params: { query } }))}
-      line={(setting) => (
-        <li key={`${setting.service} ${setting.name}`}>
-          <div>
-            <p class={setting.is_default ? "breaks" : "name breaks"}>{setting.name}</p>
-            <p class="quiet breaks">
-              {setting.service} · {setting.is_secret ? t.secret : setting.value}
-            </p>
-          </div>
         </li>
       )}
     />

@@ -1,13 +1,17 @@
 import { Tabs } from "../parts/tabs";
 import { needsSecondFactor } from "../state/operator";
 import { texts } from "../texts";
-import { DeadLetters, FailingWebhooks, Settings } from "./lists";
+import { factorTexts } from "../texts/factor";
+import { InstallationAudit } from "./audit";
+import { DeadLetters, FailingWebhooks } from "./lists";
+import { Settings } from "./settings";
 import { Queue, Storage } from "./states";
 import { operatorTexts } from "./texts";
 import { Users } from "./users";
 
 const PAGES = {
   users: Users,
+  audit: InstallationAudit,
   queue: Queue,
   letters: DeadLetters,
   storage: Storage,
@@ -27,7 +31,13 @@ export function OperatorPages({ page = "users" }: { page?: string }) {
         pages={Object.keys(PAGES).map((each) => [`/console/operators/${each}`, t[each as keyof typeof PAGES]])}
       />
       <h1>{t[name]}</h1>
-      {needsSecondFactor.value ? <p class="notice">{t.needsFactor}</p> : <Page />}
+      {needsSecondFactor.value ? (
+        <p class="notice">
+          {t.needsFactor} <a href="/console/account">{factorTexts().title}</a>
+        </p>
+      ) : (
+        <Page />
+      )}
     </>
   );
 }

@@ -1,6 +1,7 @@
-import { useEffect, useState } from "preact/hooks";
-import { bodyOf } from "../api/client";
+import { useEffect } from "preact/hooks";
+import { api, bodyOf } from "../api/client";
 import { Failure } from "../parts/failure";
+import { useRead } from "../parts/read";
 import { fill, formatDate, language } from "../texts";
 import { type Operators, operators } from "./client";
 import { operatorTexts } from "./texts";
@@ -8,21 +9,13 @@ import { operatorTexts } from "./texts";
 const AGAIN_MS = 5000;
 
 /** Reads something now and every few seconds. */
-function useLatest<Found>(read: () => Promise<Found>): { found: Found | undefined; error: unknown; reload: () => void } {
-  const [found, setFound] = useState<Found>();
-  const [error, setError] = useState<unknown>();
-  const reload = (): void => {
-    read().then((answer) => {
-      setError(undefined);
-      setFound(answer);
-    }, setError);
-  };
+function useLatest<Found>(read: () => Promise<Found>): ReturnType<typeof useRead<Found>> {
+  const latest = useRead(read);
   useEffect(() => {
-    reload();
-    const timer = window.setInterval(reload, AGAIN_MS);
+    const timer = window.setInterval(latest.reload, AGAIN_MS);
     return () => window.clearInterval(timer);
   }, []);
-  return { found, error, reload };
+  return latest;
 }
 
 interface Facts {
@@ -31,7 +24,7 @@ interface Facts {
 
 function Figures({ facts }: Facts) {
   return (
-    <dl class="facts card">
+    <dl class="card figures">
       {facts.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
@@ -45,14 +38,15 @@ function Figures({ facts }: Facts) {
 export function Queue() {
   const t = operatorTexts();
   const { found, error, reload } = useLatest(async () => {
-    const [queue, workers] = await Promise.all([
+    const [queue, workers, models] = await Promise.all([
       bodyOf(operators.GET("/api/admin/queue")),
       bodyOf(operators.GET("/api/admin/workers")),
+      bodyOf(api.GET("/api/models")),
     ]);
-    return { queue: queue.data, workers: workers.data };
+    return { queue: queue.data, workers: workers.data, models: models.data };
   });
   if (!found) return <Failure error={error} onRetry={reload} />;
-  const { queue, workers } = found;
+  const { queue, workers, models } = found;
   return (
     <>
       <Failure error={error} onRetry={reload} />
@@ -65,11 +59,22 @@ export function Queue() {
           [t.left, queue.seconds_left === null ? "–" : fill(t.seconds, { n: Math.round(queue.seconds_left) })],
           [t.ended, queue.ended_last_hour],
           [t.failed, queue.failed_last_hour],
-          [t.models, queue.models.join(", ")],
         ]}
       />
       <section class="card">
+        <h2>{t.models}</h2>
+        <dl class="settings">
+          {models.map(({ name, network, source, licence }) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{[network, source, licence].filter(Boolean).join(" · ") || "–"}</dd>
+            </div>
+          ))}
+        </dl>
+      </section>
+      <section class="card">
         <h2>{t.workers}</h2>
+        {workers.length === 0 && <p class="bad">{t.noWorkers}</p>}
         <ul class="lines">
           {workers.map((worker) => (
             <WorkerLine key={worker.name} worker={worker} />
@@ -87,7 +92,15 @@ function WorkerLine({ worker }: { worker: Operators["WorkerState"] }) {
       <div>
         <p class="name breaks">{worker.name}</p>
         <p class={worker.is_alive ? "good" : "bad"}>{worker.is_alive ? t.alive : t.silent}</p>
-        <p class="quiet">{formatDate(worker.announced_at, true)}</p>
+        <p class="quiet">
+          {[
+            fill(t.announced, { when: formatDate(worker.announced_at, true) }),
+            worker.places && fill(t.places, { n: worker.places }),
+            worker.megapixels_per_second && fill(t.pace, { n: rounded(worker.megapixels_per_second) }),
+          ]
+            .filter(Boolean)
+            .join(" · ")}
+        </p>
       </div>
     </li>
   );
@@ -111,5 +124,9 @@ export function Storage() {
 }
 
 function megabytes(bytes: number): string {
-  return `${new Intl.NumberFormat(language.value, { maximumFractionDigits: 1 }).format(bytes / 1e6)} MB`;
+  return `${rounded(bytes / 1e6)} MB`;
+}
+
+function rounded(number: number): string {
+  return new Intl.NumberFormat(language.value, { maximumFractionDigits: 1 }).format(number);
 }

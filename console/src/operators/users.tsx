@@ -1,12 +1,14 @@
 import { useState } from "preact/hooks";
 import { bodyOf } from "../api/client";
-import { useAction } from "../parts/action";
+import { confirmed, useAction } from "../parts/action";
+import { Choice } from "../parts/choice";
 import { Failure } from "../parts/failure";
 import { Field } from "../parts/field";
 import { Pages, usePaged } from "../parts/paged";
 import { user } from "../state/session";
 import { fill, formatDate, texts } from "../texts";
 import { type Operators, operators } from "./client";
+import { PlanForm } from "./plan-form";
 import { operatorTexts } from "./texts";
 
 type ManagedUser = Operators["ManagedUser"];
@@ -26,17 +28,12 @@ export function Users() {
     <>
       <div class="row">
         <Field label={t.search} name="search" value={search} onChange={setSearch} />
-        <label class="field">
-          <span>{texts().history.filter}</span>
-          <select value={status} onChange={(event) => setStatus(event.currentTarget.value)}>
-            <option value="">{t.everybody}</option>
-            {Object.entries(t.states).map(([name, title]) => (
-              <option key={name} value={name}>
-                {title}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Choice
+          label={texts().history.filter}
+          choices={[["", t.everybody], ...Object.entries(t.states)]}
+          value={status}
+          onChange={setStatus}
+        />
       </div>
       <Failure error={error} onRetry={reload} />
       <section class="card" aria-busy={!page}>
@@ -57,11 +54,12 @@ function Line({ found, onChange }: { found: ManagedUser; onChange: () => void })
   const one = { params: { path: { user_id: found.id } } };
   const usage = found.limit === null ? t.usedFreely : t.used;
   const facts = [
-    found.is_operator && t.states.operator,
+    found.is_operator && t.operator,
     !found.email_verified_at && t.states.unverified,
     found.blocked_at && t.states.blocked,
     `${t.plan}: ${found.plan}`,
     fill(usage, { used: found.used, limit: found.limit ?? "" }),
+    found.subscription_ends_at && fill(t.endsAt, { when: formatDate(found.subscription_ends_at) }),
     formatDate(found.created_at),
   ];
   const verify = useAction(async () => {
@@ -78,9 +76,7 @@ function Line({ found, onChange }: { found: ManagedUser; onChange: () => void })
     onChange();
   });
   const name = <span class="only-heard"> {found.email}</span>;
-  const confirmed = (question: string, run: () => void) => (): void => {
-    if (window.confirm(fill(question, { email: found.email }))) run();
-  };
+  const [isChanging, setIsChanging] = useState(false);
   return (
     <li>
       <div>
@@ -90,6 +86,14 @@ function Line({ found, onChange }: { found: ManagedUser; onChange: () => void })
         <Failure error={verify.error ?? block.error ?? factor.error} />
       </div>
       <div class="row">
+        <a class="button plain" href={`/console/operators/audit?user=${found.id}`}>
+          {t.audit}
+          {name}
+        </a>
+        <button aria-expanded={isChanging} onClick={() => setIsChanging(!isChanging)}>
+          {t.planAndQuota}
+          {name}
+        </button>
         {!found.email_verified_at && (
           <button disabled={verify.isRunning} onClick={verify.run}>
             {t.verify}
@@ -97,7 +101,7 @@ function Line({ found, onChange }: { found: ManagedUser; onChange: () => void })
           </button>
         )}
         {found.second_factor && (
-          <button disabled={factor.isRunning} onClick={confirmed(t.confirmFactor, factor.run)}>
+          <button disabled={factor.isRunning} onClick={confirmed(fill(t.confirmFactor, { email: found.email }), factor.run)}>
             {t.resetFactor}
             {name}
           </button>
@@ -106,13 +110,14 @@ function Line({ found, onChange }: { found: ManagedUser; onChange: () => void })
           <button
             class={found.blocked_at ? "" : "danger"}
             disabled={block.isRunning}
-            onClick={found.blocked_at ? block.run : confirmed(t.confirmBlock, block.run)}
+            onClick={found.blocked_at ? block.run : confirmed(fill(t.confirmBlock, { email: found.email }), block.run)}
           >
             {found.blocked_at ? t.unblock : t.block}
             {name}
           </button>
         )}
       </div>
+      {isChanging && <PlanForm found={found} onChange={onChange} />}
     </li>
   );
 }

@@ -1,9 +1,12 @@
 import { useState } from "preact/hooks";
-import { api, ApiError, bodyOf } from "../api/client";
+import { api, bodyOf } from "../api/client";
 import { AccountTabs } from "../parts/account-tabs";
 import { onSubmit, useAction } from "../parts/action";
+import { Choice } from "../parts/choice";
 import { Failure } from "../parts/failure";
 import { Field, withoutFields } from "../parts/field";
+import { ProofField, useProof, withoutProof } from "../parts/proof";
+import { SecondFactor } from "../parts/second-factor";
 import { forgetUser, user } from "../state/session";
 import { chooseLanguage, fill, language, LANGUAGES, texts } from "../texts";
 
@@ -13,22 +16,31 @@ export function Account() {
     <>
       <AccountTabs />
       <h1>{t.title}</h1>
-      <Profile />
-      <Password />
-      <section class="card form">
-        <label class="field">
-          <span>{t.language}</span>
-          <select value={language.value} onChange={(event) => chooseLanguage(event.currentTarget.value)}>
-            {Object.entries(LANGUAGES).map(([code, { name }]) => (
-              <option key={code} value={code} lang={code}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
-      </section>
-      <Everywhere />
+      <div class="beside equal">
+        <div class="stack">
+          <Profile />
+          <SecondFactor />
+        </div>
+        <div class="stack">
+          <Password />
+          <Language />
+          <Everywhere />
+        </div>
+      </div>
     </>
+  );
+}
+
+function Language() {
+  return (
+    <section class="card form">
+      <Choice
+        label={texts().account.language}
+        choices={Object.entries(LANGUAGES).map(([code, { name }]) => [code, name])}
+        value={language.value}
+        onChange={chooseLanguage}
+      />
+    </section>
   );
 }
 
@@ -36,21 +48,16 @@ function Profile() {
   const t = texts().account;
   const [name, setName] = useState(user.value?.name ?? "");
   const [email, setEmail] = useState(user.value?.email ?? "");
-  const [proof, setProof] = useState("");
-  const [asksProof, setAsksProof] = useState(false);
-  const hasFactor = !!user.value?.second_factor;
+  const proof = useProof();
   const action = useAction(async () => {
     const body = {
       name,
       ...(email !== user.value?.email && { email }),
-      ...(proof && (hasFactor ? { otp: proof } : { current_password: proof })),
+      ...proof.fields,
     };
     user.value = (await bodyOf(api.PATCH("/api/user", { body }))).data;
-    setProof("");
-    setAsksProof(false);
+    proof.setText("");
   });
-  const needsProof = action.error instanceof ApiError && action.error.code === "reauthentication_required";
-  if (needsProof && !asksProof) setAsksProof(true);
   const pending = user.value?.pending_email;
   return (
     <form class="card form" onSubmit={onSubmit(action)}>
@@ -66,24 +73,8 @@ function Profile() {
         error={action.error}
         note={pending && fill(t.pending, { email: pending })}
       />
-      {asksProof && (
-        <Field
-          label={hasFactor ? texts().signIn.otp : texts().tokens.password}
-          name={hasFactor ? "otp" : "current_password"}
-          type={hasFactor ? "text" : "password"}
-          autocomplete={hasFactor ? "one-time-code" : "current-password"}
-          value={proof}
-          onChange={setProof}
-          error={action.error}
-        />
-      )}
-      <Failure
-        error={
-          needsProof && !proof
-            ? undefined
-            : withoutFields(action.error, "name", "email", "otp", "current_password")
-        }
-      />
+      <ProofField proof={proof} error={action.error} />
+      <Failure error={withoutProof(action.error, proof, "name", "email")} />
       {action.isDone && <p role="status">{t.saved}</p>}
       <button class="main-action" disabled={action.isRunning}>
         {t.save}
@@ -126,6 +117,7 @@ function Password() {
       />
       <Field
         label={t.account.new}
+        note={t.register.passwordNote}
         name="password"
         type="password"
         autocomplete="new-password"

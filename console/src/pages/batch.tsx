@@ -1,10 +1,10 @@
-import { useEffect, useState } from "preact/hooks";
 import { api, bodyOf } from "../api/client";
 import { Failure } from "../parts/failure";
 import { ImageTile } from "../parts/image-tile";
 import { Pages, usePaged } from "../parts/paged";
-import { type Batch as BatchType, goneBatches, loadBatch, newest } from "../state/batches";
-import { images, resets } from "../state/images";
+import { useRead } from "../parts/read";
+import { goneBatches, loadBatch, newest } from "../state/batches";
+import { images } from "../state/images";
 import { texts } from "../texts";
 import { BatchActions, BatchProgress, nameOf } from "./batches";
 
@@ -12,13 +12,7 @@ import { BatchActions, BatchProgress, nameOf } from "./batches";
 export function Batch({ id = "" }: { id?: string }) {
   const t = texts();
   const number = Number(id);
-  const [loaded, setLoaded] = useState<BatchType>();
-  const [error, setError] = useState<unknown>();
-  const load = (): void => {
-    setError(undefined);
-    loadBatch(number).then(setLoaded, setError);
-  };
-  useEffect(load, [number, resets.value]);
+  const { found: loaded, error, reload } = useRead(() => loadBatch(number), number);
   if (goneBatches.value.has(number)) {
     return (
       <>
@@ -27,7 +21,7 @@ export function Batch({ id = "" }: { id?: string }) {
       </>
     );
   }
-  if (error && !loaded) return <Failure error={error} onRetry={load} />;
+  if (error && !loaded) return <Failure error={error} onRetry={reload} />;
   if (!loaded) return <p aria-busy="true">{t.loading}</p>;
   const batch = newest(loaded);
   return (

@@ -1,5 +1,5 @@
 import { api, bodyOf } from "../api/client";
-import { useAction } from "../parts/action";
+import { confirmed, useAction } from "../parts/action";
 import { Failure } from "../parts/failure";
 import { Pages, usePaged } from "../parts/paged";
 import { archiveOf, type Batch, type BatchState, endBatch, goneBatches, newest, retryBatch } from "../state/batches";
@@ -68,9 +68,7 @@ export function BatchActions({ batch }: { batch: BatchState }) {
   const retry = useAction(() => retryBatch(batch.id));
   const end = useAction(() => endBatch(batch));
   const hasEnded = !!batch.completed_at;
-  const confirmEnd = (): void => {
-    if (window.confirm(fill(hasEnded ? t.confirmDelete : t.confirmCancel, { name: nameOf(batch) }))) end.run();
-  };
+  const question = fill(hasEnded ? t.confirmDelete : t.confirmCancel, { name: nameOf(batch) });
   const name = <span class="only-heard"> {nameOf(batch)}</span>;
   return (
     <div class="row">
@@ -90,7 +88,7 @@ export function BatchActions({ batch }: { batch: BatchState }) {
         {t.report}
         {name}
       </a>
-      <button class="plain" disabled={end.isRunning} onClick={confirmEnd}>
+      <button class="plain" disabled={end.isRunning} onClick={confirmed(question, end.run)}>
         {hasEnded ? texts().upscale.delete : texts().cancel}
         {name}
       </button>

@@ -86,7 +86,7 @@ function Facts({ image }: { image: Image }) {
   const facts: [string, string | null | undefined][] = [
     [t.upscale.size, sizesOf(image)],
     [t.compare.file, [image.original_size_human, image.upscaled_size_human].filter(Boolean).join(" → ")],
-    [t.compare.model, image.model.used && `${image.model.used}. ${image.model.message ?? ""}`],
+    [t.compare.model, image.model.used && `${usedModel(image)}. ${image.model.message ?? ""}`],
     [t.compare.took, image.processing_time === null ? null : fill(t.seconds, { n: image.processing_time })],
   ];
   return (
@@ -102,4 +102,9 @@ function Facts({ image }: { image: Image }) {
       )}
     </dl>
   );
+}
+
+function usedModel({ model }: Image): string {
+  const { used, strength } = model;
+  return strength === null ? `${used}` : `${used}, ${fill(texts().upscale.strength, { n: strength })}`;
 }

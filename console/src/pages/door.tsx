@@ -2,9 +2,10 @@ import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { api, bodyOf } from "../api/client";
 import { operators } from "../operators/client";
+import { AccountForm, type NewAccount } from "../parts/account-form";
 import { onSubmit, useAction } from "../parts/action";
 import { Failure } from "../parts/failure";
-import { EmailField, Field, withoutFields } from "../parts/field";
+import { EmailField, withoutFields } from "../parts/field";
 import { LensMark } from "../parts/lens-mark";
 import { SignInForm } from "../parts/sign-in-form";
 import { fill, texts } from "../texts";
@@ -65,15 +66,8 @@ function SignIn() {
 
 function Register() {
   const t = texts();
-  const [name, setName] = useState("");
   const [email, setEmail] = useState("");
-  const [password, setPassword] = useState("");
-  const [again, setAgain] = useState("");
-  const action = useAction(async () => {
-    const body = { name, email, password, password_confirmation: again };
-    await bodyOf(api.POST("/api/auth/register", { body }));
-  });
-  if (action.isDone) {
+  if (email) {
     return (
       <>
         <p class="notice fine" role="status">
@@ -85,32 +79,11 @@ function Register() {
       </>
     );
   }
-  const text = (label: string, field: string, value: string, onChange: (value: string) => void, rest: object) => (
-    <Field label={label} name={field} value={value} onChange={onChange} error={action.error} required {...rest} />
-  );
-  return (
-    <>
-      <form class="form" onSubmit={onSubmit(action)}>
-        {text(t.register.name, "name", name, setName, { autocomplete: "name" })}
-        <EmailField value={email} onChange={setEmail} error={action.error} />
-        {text(t.register.password, "password", password, setPassword, {
-          type: "password",
-          autocomplete: "new-password",
-        })}
-        {text(t.register.again, "password_confirmation", again, setAgain, {
-          type: "password",
-          autocomplete: "new-password",
-        })}
-        <Failure error={withoutFields(action.error, "name", "email", "password", "password_confirmation")} />
-        <button class="main-action" disabled={action.isRunning}>
-          {t.register.action}
-        </button>
-      </form>
-      <a class="button plain" href="/console">
-        {t.register.have}
-      </a>
-    </>
-  );
+  const create = async (body: NewAccount): Promise<void> => {
+    await bodyOf(api.POST("/api/auth/register", { body }));
+    setEmail(body.email);
+  };
+  return <AccountForm create={create} />;
 }
 
 function Forgot() {

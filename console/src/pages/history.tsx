@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { api, bodyOf, type Schemas } from "../api/client";
-import { useAction } from "../parts/action";
+import { confirmed, useAction } from "../parts/action";
+import { Filter } from "../parts/choice";
 import { Failure } from "../parts/failure";
 import { ImageRow } from "../parts/image-row";
 import { ImageTile } from "../parts/image-tile";
@@ -10,7 +11,6 @@ import { deleteImage, images } from "../state/images";
 import { fill, texts } from "../texts";
 
 type Status = Schemas["ImageStatus"];
-const STATUSES: readonly Status[] = ["completed", "processing", "pending", "failed"];
 const DELETED_AT_A_TIME = 4;
 const VIEW = "loupe.history";
 
@@ -43,9 +43,7 @@ export function History() {
     setChosen(undefined);
     reload();
   });
-  const remove = (): void => {
-    if (window.confirm(fill(t.confirm, { n: chosen?.size ?? 0 }))) removal.run();
-  };
+  const remove = confirmed(fill(t.confirm, { n: chosen?.size ?? 0 }), removal.run);
   const changeView = (): void => {
     localStorage.setItem(VIEW, isList ? "grid" : "list");
     setIsList(!isList);
@@ -61,20 +59,7 @@ export function History() {
       <div class="row spread">
         <h1>{t.title}</h1>
         <div class="row">
-          <label class="row">
-            <span>{t.filter}</span>
-            <select
-              value={status}
-              onChange={(event) => setStatus(event.currentTarget.value as Status | "")}
-            >
-              <option value="">{t.all}</option>
-              {STATUSES.map((each) => (
-                <option key={each} value={each}>
-                  {t.status[each]}
-                </option>
-              ))}
-            </select>
-          </label>
+          <Filter titles={t.status} value={status} onChange={setStatus} />
           <button aria-pressed={isList} disabled={!!chosen} onClick={changeView}>
             {t.list}
           </button>

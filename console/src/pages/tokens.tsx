@@ -1,12 +1,13 @@
-import { useEffect, useState } from "preact/hooks";
-import { api, ApiError, bodyOf, type Schemas } from "../api/client";
+import { useState } from "preact/hooks";
+import { api, bodyOf, type Schemas } from "../api/client";
 import { onSubmit, useAction } from "../parts/action";
 import { ApiTabs } from "../parts/api-tabs";
+import { Choice } from "../parts/choice";
 import { Failure } from "../parts/failure";
-import { Field, withoutFields } from "../parts/field";
+import { Field } from "../parts/field";
+import { ProofField, useProof, withoutProof } from "../parts/proof";
+import { useRead } from "../parts/read";
 import { Secret } from "../parts/secret";
-import { resets } from "../state/images";
-import { user } from "../state/session";
 import { fill, formatDate, texts } from "../texts";
 
 type Token = Schemas["Token"];
@@ -17,28 +18,25 @@ const DAY_MS = 86_400_000;
 
 export function Tokens() {
   const t = texts().tokens;
-  const [tokens, setTokens] = useState<readonly Token[]>();
-  const [error, setError] = useState<unknown>();
-  const load = (): void => {
-    setError(undefined);
-    bodyOf(api.GET("/api/user/tokens")).then((answer) => setTokens(answer.data.tokens), setError);
-  };
-  useEffect(load, [resets.value]);
+  const { found, error, reload } = useRead(() => bodyOf(api.GET("/api/user/tokens")));
+  const tokens = found?.data.tokens;
   return (
     <>
       <ApiTabs />
       <h1>{t.title}</h1>
       <p>{t.explain}</p>
-      <Failure error={error} onRetry={load} />
-      <Creation onCreated={load} />
-      <section class="card">
-        {tokens?.length === 0 && <p class="quiet">{t.empty}</p>}
-        <ul class="lines">
-          {tokens?.map((token) => (
-            <Line key={token.id} token={token} onRevoked={load} />
-          ))}
-        </ul>
-      </section>
+      <Failure error={error} onRetry={reload} />
+      <div class="beside">
+        <Creation onCreated={reload} />
+        <section class="card" aria-busy={!found}>
+          {tokens?.length === 0 && <p class="quiet">{t.empty}</p>}
+          <ul class="lines">
+            {tokens?.map((token) => (
+              <Line key={token.id} token={token} onRevoked={reload} />
+            ))}
+          </ul>
+        </section>
+      </div>
     </>
   );
 }
@@ -48,25 +46,21 @@ function Creation({ onCreated }: { onCreated: () => void }) {
   const [name, setName] = useState("");
   const [abilities, setAbilities] = useState<ReadonlySet<Ability>>(new Set(ABILITIES));
   const [days, setDays] = useState(0);
-  const [proof, setProof] = useState("");
   const [text, setText] = useState("");
-  const hasFactor = !!user.value?.second_factor;
+  const proof = useProof();
   const action = useAction(async () => {
     const body = {
       name,
       abilities: ABILITIES.filter((each) => abilities.has(each)),
       ...(days && { expires_at: new Date(Date.now() + days * DAY_MS).toISOString() }),
-      ...(proof && (hasFactor ? { otp: proof } : { current_password: proof })),
+      ...proof.fields,
     };
     const answer = await bodyOf(api.POST("/api/user/tokens", { body }));
     setText(answer.data.plain_text);
     setName("");
-    setProof("");
+    proof.setText("");
     onCreated();
   });
-  const needsProof = action.error instanceof ApiError && action.error.code === "reauthentication_required";
-  const [asksProof, setAsksProof] = useState(false);
-  if (needsProof && !asksProof) setAsksProof(true);
   const toggle = (ability: Ability): void => {
     const changed = new Set(abilities);
     if (!changed.delete(ability)) changed.add(ability);
@@ -84,31 +78,14 @@ function Creation({ onCreated }: { onCreated: () => void }) {
           </label>
         ))}
       </fieldset>
-      <label class="field">
-        <span>{t.expires}</span>
-        <select value={String(days)} onChange={(event) => setDays(Number(event.currentTarget.value))}>
-          <option value="0">{t.never}</option>
-          {LIFETIMES.map((each) => (
-            <option key={each} value={String(each)}>
-              {fill(t.days, { n: each })}
-            </option>
-          ))}
-        </select>
-      </label>
-      {asksProof && (
-        <Field
-          label={hasFactor ? texts().signIn.otp : t.password}
-          name={hasFactor ? "otp" : "current_password"}
-          type={hasFactor ? "text" : "password"}
-          autocomplete={hasFactor ? "one-time-code" : "current-password"}
-          value={proof}
-          onChange={setProof}
-          error={action.error}
-        />
-      )}
-      <Failure
-        error={needsProof && !proof ? undefined : withoutFields(action.error, "name", "otp", "current_password")}
+      <Choice
+        label={t.expires}
+        choices={[["0", t.never], ...LIFETIMES.map((each) => [`${each}`, fill(t.days, { n: each })] as const)]}
+        value={String(days)}
+        onChange={(value) => setDays(Number(value))}
       />
+      <ProofField proof={proof} error={action.error} />
+      <Failure error={withoutProof(action.error, proof, "name")} />
       <button class="main-action" disabled={action.isRunning}>
         {t.create}
       </button>

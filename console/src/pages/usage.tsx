@@ -1,31 +1,19 @@
-import { useEffect, useState } from "preact/hooks";
 import { api, bodyOf, type Schemas } from "../api/client";
 import { DayChart } from "../parts/day-chart";
 import { Failure } from "../parts/failure";
-import { resets } from "../state/images";
+import { useRead } from "../parts/read";
 import { fill, formatDate, texts } from "../texts";
-
-interface Found {
-  usage: Schemas["Usage"];
-  days: Schemas["UsageHistory"];
-}
 
 export function Usage() {
   const t = texts().usage;
-  const [found, setFound] = useState<Found>();
-  const [error, setError] = useState<unknown>();
-  const load = (): void => {
-    setError(undefined);
-    Promise.all([bodyOf(api.GET("/api/usage")), bodyOf(api.GET("/api/usage/history"))]).then(
-      ([usage, days]) => setFound({ usage: usage.data, days: days.data }),
-      setError,
-    );
-  };
-  useEffect(load, [resets.value]);
+  const { found, error, reload } = useRead(async () => {
+    const [usage, days] = await Promise.all([bodyOf(api.GET("/api/usage")), bodyOf(api.GET("/api/usage/history"))]);
+    return { usage: usage.data, days: days.data };
+  });
   return (
     <>
       <h1>{t.title}</h1>
-      <Failure error={error} onRetry={load} />
+      <Failure error={error} onRetry={reload} />
       {found && (
         <>
           <Month usage={found.usage} />

@@ -1,9 +1,10 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { api, bodyOf, type Schemas } from "../api/client";
-import { useAction } from "../parts/action";
+import { confirmed, useAction } from "../parts/action";
 import { Deliveries } from "../parts/deliveries";
 import { Failure } from "../parts/failure";
+import { useRead } from "../parts/read";
 import { Secret } from "../parts/secret";
 import { texts } from "../texts";
 import { WebhookState } from "./webhooks";
@@ -16,15 +17,10 @@ const byId = (id: number) => ({ params: { path: { webhook_id: id } } });
 export function Webhook({ id = "" }: { id?: string }) {
   const t = texts();
   const number = Number(id);
-  const [webhook, setWebhook] = useState<WebhookType>();
-  const [error, setError] = useState<unknown>();
   const [sent, setSent] = useState(0);
-  const load = (): void => {
-    setError(undefined);
-    bodyOf(api.GET("/api/webhooks/{webhook_id}", byId(number))).then((answer) => setWebhook(answer.data), setError);
-  };
-  useEffect(load, [number]);
-  if (error && !webhook) return <Failure error={error} onRetry={load} />;
+  const read = async () => (await bodyOf(api.GET("/api/webhooks/{webhook_id}", byId(number)))).data;
+  const { found: webhook, error, reload, setFound } = useRead(read, number);
+  if (error && !webhook) return <Failure error={error} onRetry={reload} />;
   if (!webhook) return <p aria-busy="true">{t.loading}</p>;
   return (
     <>
@@ -35,7 +31,7 @@ export function Webhook({ id = "" }: { id?: string }) {
       <section class="card stack">
         {webhook.description && <p>{webhook.description}</p>}
         <WebhookState webhook={webhook} />
-        <Actions webhook={webhook} onChange={setWebhook} onTest={() => setSent(sent + 1)} />
+        <Actions webhook={webhook} onChange={setFound} onTest={() => setSent(sent + 1)} />
       </section>
       <Deliveries webhookId={number} version={sent} canReplay={webhook.is_enabled} />
     </>
@@ -70,9 +66,6 @@ function Actions({ webhook, onChange, onTest }: ActionsProps) {
     route("/console/webhooks");
   });
   const isBusy = [toggle, test, rotate, removal].some((action) => action.isRunning);
-  const confirmed = (question: string, run: () => void) => (): void => {
-    if (window.confirm(question)) run();
-  };
   return (
     <>
       <div class="row">

@@ -1,11 +1,11 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { api, bodyOf, type Schemas } from "../api/client";
 import { onSubmit, useAction } from "../parts/action";
 import { ApiTabs } from "../parts/api-tabs";
 import { Failure } from "../parts/failure";
 import { Field, withoutFields } from "../parts/field";
+import { useRead } from "../parts/read";
 import { Secret } from "../parts/secret";
-import { resets } from "../state/images";
 import { fill, formatDate, texts } from "../texts";
 
 type Type = Schemas["WebhookEventType"];
@@ -26,36 +26,33 @@ const USUAL: readonly Type[] = ["image.completed", "image.failed"];
 /** The addresses that get events. */
 export function Webhooks() {
   const t = texts().webhooks;
-  const [found, setFound] = useState<readonly Webhook[]>();
-  const [error, setError] = useState<unknown>();
-  const load = (): void => {
-    setError(undefined);
-    bodyOf(api.GET("/api/webhooks")).then((answer) => setFound(answer.data.webhooks), setError);
-  };
-  useEffect(load, [resets.value]);
+  const { found, error, reload } = useRead(() => bodyOf(api.GET("/api/webhooks")));
+  const webhooks = found?.data.webhooks;
   return (
     <>
       <ApiTabs />
       <h1>{t.title}</h1>
       <p>{t.explain}</p>
-      <Failure error={error} onRetry={load} />
-      <Creation onCreated={load} />
-      <section class="card" aria-busy={!found}>
-        {found?.length === 0 && <p class="quiet">{t.empty}</p>}
-        <ul class="lines">
-          {found?.map((webhook) => (
-            <li key={webhook.id}>
-              <div>
-                <p class="name breaks">
-                  <a href={`/console/webhooks/${webhook.id}`}>{webhook.url}</a>
-                </p>
-                {webhook.description && <p>{webhook.description}</p>}
-                <WebhookState webhook={webhook} />
-              </div>
-            </li>
-          ))}
-        </ul>
-      </section>
+      <Failure error={error} onRetry={reload} />
+      <div class="beside">
+        <Creation onCreated={reload} />
+        <section class="card" aria-busy={!found}>
+          {webhooks?.length === 0 && <p class="quiet">{t.empty}</p>}
+          <ul class="lines">
+            {webhooks?.map((webhook) => (
+              <li key={webhook.id}>
+                <div>
+                  <p class="name breaks">
+                    <a href={`/console/webhooks/${webhook.id}`}>{webhook.url}</a>
+                  </p>
+                  {webhook.description && <p>{webhook.description}</p>}
+                  <WebhookState webhook={webhook} />
+                </div>
+              </li>
+            ))}
+          </ul>
+        </section>
+      </div>
     </>
   );
 }

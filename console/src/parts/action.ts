@@ -25,6 +25,13 @@ export function useAction(work: () => Promise<void>): Action {
   return { ...state, run, reset: () => setState({ isRunning: false, error: undefined, isDone: false }) };
 }
 
+/** Returns a handler that runs the action if the person answers the question with yes. */
+export function confirmed(question: string, run: () => void): () => void {
+  return () => {
+    if (window.confirm(question)) run();
+  };
+}
+
 /** Returns a handler that runs the action when a form is sent. */
 export function onSubmit(action: { isRunning: boolean; run: () => void }): (event: Event) => void {
   return (event) => {

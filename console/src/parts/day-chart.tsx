@@ -38,23 +38,25 @@ export function DayChart({ entries }: { entries: readonly Schemas["UsageEntry"][
         <span>{formatDate(entries[0]?.start ?? "")}</span>
         <span>{formatDate(entries.at(-1)?.start ?? "")}</span>
       </p>
-      <table class="only-heard">
-        <caption>{t.days}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{t.day}</th>
-            <th scope="col">{t.images}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {entries.map((entry) => (
-            <tr key={entry.start}>
-              <td>{formatDate(entry.start)}</td>
-              <td>{entry.used}</td>
+      <div class="only-heard">
+        <table>
+          <caption>{t.days}</caption>
+          <thead>
+            <tr>
+              <th scope="col">{t.day}</th>
+              <th scope="col">{t.images}</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {entries.map((entry) => (
+              <tr key={entry.start}>
+                <td>{formatDate(entry.start)}</td>
+                <td>{entry.used}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </>
   );
 }

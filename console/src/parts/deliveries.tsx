@@ -2,11 +2,11 @@ import { useEffect, useState } from "preact/hooks";
 import { api, bodyOf, type Schemas } from "../api/client";
 import { fill, formatDate, texts } from "../texts";
 import { useAction } from "./action";
+import { Filter } from "./choice";
 import { Failure } from "./failure";
 import { Pages, usePaged } from "./paged";
 
 type Status = Schemas["DeliveryStatus"];
-const STATUSES: readonly Status[] = ["delivered", "failed", "waiting"];
 /** No event tells how a delivery ended, so the log is read again while one waits. */
 const AGAIN_MS = 3000;
 
@@ -39,17 +39,7 @@ export function Deliveries({ webhookId, version, canReplay }: Props) {
     <section class="card" aria-labelledby="log" aria-busy={!page}>
       <div class="row spread">
         <h2 id="log">{t.log}</h2>
-        <label class="row">
-          <span>{texts().history.filter}</span>
-          <select value={status} onChange={(event) => setStatus(event.currentTarget.value as Status | "")}>
-            <option value="">{texts().history.all}</option>
-            {STATUSES.map((each) => (
-              <option key={each} value={each}>
-                {t.status[each]}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Filter titles={t.status} value={status} onChange={setStatus} />
       </div>
       <Failure error={error} onRetry={reload} />
       {page?.data.length === 0 && <p class="quiet">{t.logEmpty}</p>}

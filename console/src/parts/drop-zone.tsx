@@ -70,7 +70,7 @@ export function DropZone() {
           {t.link}
         </button>
       </div>
-      {link !== undefined && <LinkForm key={link} link={link} onSent={() => setLink(undefined)} />}
+      {link !== undefined && <LinkForm key={link} link={link} />}
       <p class="quiet">
         {t.formats}. {t.paste}
       </p>

@@ -24,9 +24,10 @@ export function Field(props: Props) {
   const id = useId();
   const problems = error instanceof ApiError ? (error.fields[name] ?? []) : [];
   return (
-    <label class="field">
-      <span>{label}</span>
+    <div class="field">
+      <label for={id}>{label}</label>
       <input
+        id={id}
         type={type as "text"} // the types of Preact allow no choice here
         autocomplete={autocomplete}
         inputMode={props.isNumber ? "numeric" : type === "email" ? "email" : "text"}
@@ -35,13 +36,15 @@ export function Field(props: Props) {
         value={value}
         onInput={(event) => onChange(event.currentTarget.value)}
         aria-invalid={problems.length > 0}
-        aria-describedby={problems.length > 0 ? id : undefined}
+        aria-describedby={`${id}-note ${id}-problem`}
       />
-      {note && <span class="quiet">{note}</span>}
-      <span id={id} class="bad quiet" hidden={problems.length === 0}>
+      <span id={`${id}-note`} class="quiet" hidden={!note}>
+        {note}
+      </span>
+      <span id={`${id}-problem`} class="bad quiet" hidden={problems.length === 0}>
         {problems.join(" ")}
       </span>
-    </label>
+    </div>
   );
 }
 

@@ -49,8 +49,9 @@ export function ImageRow({ image }: { image: Image }) {
 }
 
 export function sizesOf(image: Image | Schemas["BatchImage"]): string {
-  const from = image.original_dimensions_formatted?.replace("x", "×");
-  const to = image.upscaled_dimensions_formatted?.replace("x", "×");
+  const [from, to] = [image.original_dimensions_formatted, image.upscaled_dimensions_formatted].map((size) =>
+    size?.replace(/ ?x ?/, "\u00a0×\u00a0"),
+  );
   return [from, to].filter(Boolean).join(" → ") || image.original_size_human;
 }
 

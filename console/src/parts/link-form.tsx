@@ -8,14 +8,14 @@ import { Failure } from "./failure";
 import { Field, withoutFields } from "./field";
 
 /** Takes a picture from an address on the internet, which the API fetches. */
-export function LinkForm({ link, onSent }: { link: string; onSent: () => void }) {
+export function LinkForm({ link }: { link: string }) {
   const t = texts().upscale;
   const [address, setAddress] = useState(link);
   const action = useAction(async () => {
     const body = { image_url: address, ...toFields(options.value) };
     const answer = await bodyOf(api.POST("/api/images/upscale", { body: body as never })); // numbers as texts
     await loadImage(answer.data.id);
-    onSent();
+    setAddress("");
   });
   return (
     <form class="link" onSubmit={onSubmit(action)}>

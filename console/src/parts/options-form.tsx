@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, bodyOf, type Schemas } from "../api/client";
 import { refusedOptions } from "../state/estimates";
-import { change, type Options, options, WITH_LEVELS } from "../state/options";
+import { change, type Options, options, WITH_LEVELS, WITH_STRENGTH } from "../state/options";
 import { fill, texts } from "../texts";
 import { Field } from "./field";
 
@@ -68,6 +68,19 @@ export function OptionsForm() {
                   </option>
                 ))}
               </select>
+            </label>
+          )}
+          {chosen.model === WITH_STRENGTH && (
+            <label class="field">
+              <span>{fill(t.strength, { n: chosen.strength })}</span>
+              <input
+                type="range"
+                min="0"
+                max="1"
+                step="0.05"
+                value={chosen.strength}
+                onInput={(event) => change({ strength: event.currentTarget.value })}
+              />
             </label>
           )}
           <label class="tick">
@@ -137,7 +150,8 @@ function ModelChoice() {
     bodyOf(api.GET("/api/models")).then((answer) => setModels(answer.data), () => undefined);
   }, []);
   const { model } = options.value;
-  const description = models.find((each) => each.name === model)?.best_for;
+  const served = models.find((each) => each.name === model);
+  const description = [served?.best_for, served?.licence].filter(Boolean).join(" · ");
   const names = new Set([model, ...models.map((each) => each.name)]);
   return (
     <label class="field">

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { isUninformed } from "../state/images";
 import { isOperator } from "../state/operator";
 import { signOut } from "../state/session";
 import { texts } from "../texts";
@@ -51,6 +52,11 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </div>
       </header>
       <main id="content" class={isComparing ? "wide" : ""}>
+        {isUninformed.value && (
+          <p class="notice" role="status">
+            {t.uninformed}
+          </p>
+        )}
         {children}
       </main>
     </div>

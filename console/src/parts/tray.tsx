@@ -6,7 +6,7 @@ import { fill, texts } from "../texts";
 import { Thumbnail } from "./thumbnail";
 
 /** What is wrong with these fields is shown beside them. */
-const IN_OPTIONS = ["quality", "target_width", "target_height"];
+const IN_OPTIONS = ["quality", "strength", "target_width", "target_height"];
 
 /** The chosen pictures before they are sent: what becomes of each, how long it takes, and what it costs. */
 export function Tray() {
@@ -89,9 +89,13 @@ function ChosenRow({ upload }: { upload: Upload }) {
   );
 }
 
-function sizesOf({ size }: Upload, estimate: Estimate | undefined): string {
+/** Formats that Loupe reads and many browsers do not. */
+const UNSEEN = /\.(heic|heif|tiff?|jxl|avif)$/i;
+
+function sizesOf({ size, file }: Upload, estimate: Estimate | undefined): string {
+  const t = texts().upscale;
   if (size === undefined) return "…";
-  if (size === null) return texts().upscale.unseen;
+  if (size === null) return UNSEEN.test(file.name) ? t.unseen : t.unknown;
   const from = `${size.width} × ${size.height}`;
   return estimate?.result ? `${from} → ${estimate.result.width} × ${estimate.result.height}` : from;
 }

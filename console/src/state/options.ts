@@ -8,6 +8,8 @@ export interface Options {
   fit: "stretch" | "cover" | "contain";
   model: string;
   denoise: string;
+  /** How much of `enhance` the result has, from 0 to 1. */
+  strength: string;
   format: string;
   quality: string;
   keepsMetadata: boolean;
@@ -22,6 +24,7 @@ export const DEFAULTS: Options = {
   fit: "stretch",
   model: "auto",
   denoise: "",
+  strength: "1",
   format: "",
   quality: "",
   keepsMetadata: false,
@@ -30,6 +33,9 @@ export const DEFAULTS: Options = {
 
 /** The models that take a level of denoising. */
 export const WITH_LEVELS = ["auto", "clean", "art"];
+
+/** The model that can be blended with the faithful one. */
+export const WITH_STRENGTH = "enhance";
 
 export function parse(stored: string | null): Options {
   try {
@@ -57,6 +63,7 @@ export function toFields(chosen: Options): Record<string, string> {
     ...size,
     model: chosen.model,
     denoise: WITH_LEVELS.includes(chosen.model) ? chosen.denoise : "",
+    strength: chosen.model === WITH_STRENGTH && chosen.strength !== DEFAULTS.strength ? chosen.strength : "",
     output_format: chosen.format,
     quality: chosen.quality,
     metadata: chosen.keepsMetadata ? "keep" : "",
