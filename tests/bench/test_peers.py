@@ -6,18 +6,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.bench.peers.losses import deep_file, demanding_file, find_losses
 from tests.bench.peers.running import HERE, read_answer
 from tests.bench.peers.table import as_markdown
+from tests.bench.quality_scores import ms_ssim, ssim
 
 
 def saved(image: Image.Image, **options: object) -> bytes:
     out = io.BytesIO()
     image.save(out, "PNG", **options)
     return out.getvalue()
+
+
+def test_noise_counts_less_over_many_scales_than_at_the_finest_one() -> None:
+    pixels = np.tile(np.linspace(0, 255, 200), (200, 1))
+    noisy = pixels + np.random.default_rng(1).normal(0, 20, pixels.shape)
+    truth, found = (Image.fromarray(each.clip(0, 255).astype(np.uint8)) for each in (pixels, noisy))
+
+    assert ms_ssim(truth, truth) == pytest.approx(1.0)
+    assert ssim(truth, found) < ms_ssim(truth, found) < 1
 
 
 def test_a_plain_conversion_loses_everything() -> None:
@@ -73,11 +84,11 @@ def test_a_peer_that_dies_is_reported_with_its_last_words(code: int, stderr: str
 def test_the_table_counts_per_megapixel_of_the_result() -> None:
     cost = {"seconds": 2.097152, "cpu_seconds": 1.048576, "peak_mib": 100.4}
     rows = {
-        "one": {"256": cost, "psnr": 30.0, "ssim": 0.9, "lost": [], "huge": "done"},
+        "one": {"256": cost, "psnr": 30.0, "ssim": 0.9, "ms_ssim": 0.95, "lost": [], "huge": "done"},
         "other": {"cannot": "it is not here"},
     }
 
     lines = as_markdown(rows, [256]).splitlines()
 
-    assert lines[2] == "| one | 2.00 · 1.00 · 100 | 30.00 | 0.900 |  | nothing | done |"
+    assert lines[2] == "| one | 2.00 · 1.00 · 100 | 30.00 | 0.900 | 0.950 |  | nothing | done |"
     assert lines[3].startswith("| other | cannot run: it is not here |")

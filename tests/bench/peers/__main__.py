@@ -19,7 +19,7 @@ from tests.bench.peers import losses, running, services
 from tests.bench.peers.one import PEERS
 from tests.bench.peers.running import FOLDER, Result
 from tests.bench.peers.table import as_markdown
-from tests.bench.quality_scores import psnr, ssim
+from tests.bench.quality_scores import ms_ssim, psnr, ssim
 from tests.bench.quality_sets import cases
 from tests.pixels import encoded
 
@@ -43,13 +43,13 @@ def measure_peer(peer: str, sizes: list[int], folder: Path) -> Result:
         row[str(side)] = running.run(peer, file, result)
         if "cannot" in row[str(side)]:
             return {"cannot": row[str(side)]["cannot"]}
-    scores = list[tuple[float, float]]()
+    scores = list[tuple[float, ...]]()
     for case in cases(4):
         if case.kind == "photo":
             file.write_bytes(case.file)
             running.run(peer, file, result)
             scores.append(score(result.read_bytes(), case.truth))
-    row["psnr"], row["ssim"] = (sum(each) / len(scores) for each in zip(*scores, strict=True))
+    add_scores(row, scores)
     row["lost"] = list[str]()
     for original in (losses.demanding_file(), losses.deep_file()):
         file.write_bytes(original)
@@ -60,9 +60,16 @@ def measure_peer(peer: str, sizes: list[int], folder: Path) -> Result:
     return row
 
 
-def score(result: bytes, truth: Image.Image) -> tuple[float, float]:
+def score(result: bytes, truth: Image.Image) -> tuple[float, ...]:
+    """Return PSNR, SSIM and MS-SSIM."""
     image = Image.open(io.BytesIO(result)).convert("RGB")
-    return psnr(image, truth), ssim(image, truth)
+    return psnr(image, truth), ssim(image, truth), ms_ssim(image, truth)
+
+
+def add_scores(row: Result, scores: list[tuple[float, ...]]) -> None:
+    """Add the means over all pictures."""
+    means = (sum(each) / len(scores) for each in zip(*scores, strict=True))
+    row.update(zip(("psnr", "ssim", "ms_ssim"), means, strict=True))
 
 
 def lost_by(answer: Result, original: bytes, result: Path) -> list[str]:
@@ -73,11 +80,11 @@ async def measure_loupe(stack_: Stack, sizes: list[int], folder: Path) -> Result
     result, token, row = folder / "result.png", stack_.token, Result()
     for side in sizes:
         row[str(side)] = await services.loupe(stack_, photo(side), result, client_token=token)
-    scores = list[tuple[float, float]]()
+    scores = list[tuple[float, ...]]()
     for case in (case for case in cases(4) if case.kind == "photo"):
         await services.loupe(stack_, case.file, result, client_token=token)
         scores.append(score(result.read_bytes(), case.truth))
-    row["psnr"], row["ssim"] = (sum(each) / len(scores) for each in zip(*scores, strict=True))
+    add_scores(row, scores)
     row["lost"] = list[str]()
     for original in (losses.demanding_file(), losses.deep_file()):
         await services.loupe(stack_, original, result, client_token=token)

@@ -2,16 +2,16 @@
 
 import asyncio
 import contextlib
-import os
 import subprocess
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import httpx2
+import psutil
 
 from loupe_local.stack import Stack
-from tests.bench.measure import cpu_seconds_of_all, memory_mib, repeated
+from tests.bench.measure import cpu_seconds_of_all, repeated, share_mib
 from tests.bench.peers.running import GRAPH, HERE, PYTHON, Result
 from tests.client import client_of, download_result, upload_image, upscale, wait_for_status
 
@@ -21,7 +21,9 @@ Work = Callable[[], Awaitable[object]]
 
 
 async def loupe(running: Stack, data: bytes, result: Path, *, client_token: str) -> Result:
-    """Return what one picture costs all of Loupe. The peak is that of Triton and the worker."""
+    """Return what one picture costs all of Loupe. The peak is that of Triton and the worker, with each shared
+    page counted once.
+    """
     supervisor = running.stores.supervisor
     pids = [supervisor.pid("triton"), supervisor.pid("inference")]
     async with client_of(running, client_token) as client:
@@ -32,14 +34,23 @@ async def loupe(running: Stack, data: bytes, result: Path, *, client_token: str)
             await wait_for_status(client, image_id, "completed", seconds=900, every=0.25)
             result.write_bytes(await download_result(client, image_id))
 
-        before, started = cpu_seconds_of_all([os.getpid()]), time.perf_counter()
+        before, started = cpu_seconds_of_system(), time.perf_counter()
         task, peak = asyncio.ensure_future(work()), 0.0
         while not task.done():
-            peak = max(peak, sum(map(memory_mib, pids)))
-            await asyncio.sleep(0.1)
+            peak = max(peak, await asyncio.to_thread(share_mib_of_all, pids))
+            await asyncio.wait([task], timeout=0.2)
         await task
     spent = {"seconds": time.perf_counter() - started, "peak_mib": peak}
-    return {**spent, "cpu_seconds": cpu_seconds_of_all([os.getpid()]) - before}
+    return {**spent, "cpu_seconds": cpu_seconds_of_system() - before}
+
+
+def cpu_seconds_of_system() -> float:
+    """Return the CPU seconds of all that this process has started. Its own are those of a client."""
+    return cpu_seconds_of_all(each.pid for each in psutil.Process().children())
+
+
+def share_mib_of_all(pids: list[int]) -> float:
+    return sum(map(share_mib, pids))
 
 
 async def refusal(running: Stack, data: bytes, token: str) -> str:
