@@ -17,6 +17,7 @@ from loupe_local.stack import Stack, stack
 from loupe_local.state import REPOSITORY
 from tests.bench import (
     bombs,
+    clients,
     completeness,
     direct_uploads,
     estimates,
@@ -54,6 +55,7 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
     delivery_ms, delivery_ratio = await webhooks.delivery_over_idle(running)
     sweep = await expiring.sweep_over_few(running)
     far_page = await pages.far_over_first(running)
+    of_clients = await clients.costs(running, rounds)
     return {
         "images_per_second_over_bare_process": Figure(images_ratio, at_least=0.92),
         "busy_share_of_cores_while_jobs_wait": Figure(busy_share, at_least=0.9),
@@ -81,6 +83,10 @@ async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[
         "seconds_from_start_to_ready": Figure(seconds_to_ready, at_most=30),
         "sweep_of_a_million_expired_over_few": Figure(sweep, at_most=3),
         "page_60000_over_page_1_of_a_million": Figure(far_page, at_most=3),
+        "command_rate_over_parallel_curl": Figure(of_clients.command_over_curl, at_least=0.95),
+        "sdk_cpu_ms_per_call_over_httpx2": Figure(of_clients.cpu_ms_per_call, at_most=2),
+        "sdk_import_cpu_ms": Figure(of_clients.import_ms, at_most=150),
+        "command_memory_after_10000_files_over_2000": Figure(of_clients.memory_growth, at_most=1.1),
     }
 
 
