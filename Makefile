@@ -44,7 +44,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY ?= $(CURDIR)/.loupe/hypothesis
 # uv uses the system's certificates, as git does
 export UV_SYSTEM_CERTS ?= 1
 
-COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-e2e test-upgrade test-cluster test-cluster-machine chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-console bench-quality bench-peers bench-memory lock version release clean
+COMMANDS := help demo check-photo up up-console check-port console console-pictures typescript logs test test-stack check test-changed test-corpus test-models test-e2e test-upgrade test-cluster test-cluster-machine chaos chaos-report chaos-powerloss chart images compose-up compose-down sbom lint breaking fmt proto client models bench bench-fairness bench-absolute bench-console bench-quality bench-peers bench-memory lock version release clean
 .PHONY: $(COMMANDS)
 # a photo without PHOTO= would be taken for a target, and the demo would upscale its own photo instead
 UNKNOWN := $(filter-out $(COMMANDS) .venv/% .loupe/%,$(MAKECMDGOALS))
@@ -106,6 +106,10 @@ test-changed: .venv/dev models .loupe/helm/ready
 
 test-corpus: .venv/dev .loupe/corpus/ready  ## decode the thousand files of Pillow's own tests, and damaged files of every kind
 	@LOUPE_CORPUS=.loupe/corpus $(BIN)/pytest tests/corpus
+
+test-models: .venv/dev models  ## check and serve networks of others, which Loupe does not ship; downloads 160 MB, once
+	@PYTHONPATH=services/inference/models .loupe/triton/bin/python tests/foreign/convert.py .loupe/foreign
+	@LOUPE_OWN_MODELS=.loupe/foreign/entries LOUPE_TEST_STACK=cold $(BIN)/pytest tests/foreign
 
 test-e2e: .venv/dev models  ## run only the end-to-end tests; LOUPE_TEST_STACK=containers runs the stores in Docker
 	@LOUPE_TEST_STACK=$${LOUPE_TEST_STACK:-cold} $(BIN)/pytest tests/e2e

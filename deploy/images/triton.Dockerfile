@@ -24,6 +24,25 @@ ARG MODELS=realesr_general_x4v3
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=npm,target=/root/.npmrc \
     PYTHONPATH=services/inference/models /build/bin/python -m builder /models --cache /weights --with ${MODELS}
 
+# checks networks of your own: docker run --rm -v "$PWD:/work" loupe-model-builder photo-net.onnx --into own-models
+FROM repository AS model-builder
+# with TORCH=1 also those of PyTorch, which spandrel and several gigabytes of torch read
+ARG TORCH=
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
+    if [ -n "${TORCH}" ]; then /build/bin/pip install --no-cache-dir spandrel "numpy<2" onnxscript; fi
+ENV PYTHONPATH=/src/services/inference/models HOME=/tmp PYTHONDONTWRITEBYTECODE=1
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="loupe-model-builder" \
+    org.opencontainers.image.description="Checks networks of your own for Loupe" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}"
+USER 10001:10001
+WORKDIR /work
+HEALTHCHECK NONE
+ENTRYPOINT ["/build/bin/python", "-m", "builder.own"]
+
 FROM ${PYTHON_IMAGE} AS server
 WORKDIR /src
 COPY requirements/triton-cpu.txt requirements/pytriton.txt requirements/

@@ -17,7 +17,8 @@ from PIL import Image
 
 from inference.availability import Availability
 from inference.picture import Picture
-from inference.pipeline import RenderSpec, render
+from inference.pipeline import render
+from inference.render_spec import RenderSpec
 from inference.tiling.tiles import Tiling
 from inference.triton.capacity import CPU_TILE
 from inference.triton.client import Triton

@@ -91,6 +91,14 @@ OF_THE_TEMPLATES: tuple[Row, ...] = (
     (PUBLISHED, "The API is published, but the object store is not"),
     ({"inference": {"engines": {"persistent": True}}}, "only inference.profile=gpu has such engines"),
     (
+        {"inference": {"ownModels": {"existingClaim": "mine", "s3": {"bucket": "mine"}}}},
+        "inference.ownModels names several sources",
+    ),
+    (
+        {"inference": {"profile": "gpu", "ownModels": {"existingClaim": "mine"}}},
+        "inference.ownModels has no engines for a GPU yet",
+    ),
+    (
         {"images": {"autoscaling": {"enabled": True, "minReplicas": 9, "maxReplicas": 2}}},
         "images.autoscaling: minReplicas is above maxReplicas",
     ),

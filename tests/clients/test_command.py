@@ -154,6 +154,7 @@ async def test_exit_codes_tell_what_is_missing(
     )
 
     assert [run.code for run in (unreachable, revoked, no_api, quota)] == [5, 3, 3, 4]
+    assert "run `loupe login`" in revoked.out
     assert "The rest was not tried: You have exceeded your monthly image quota." in quota.out
     assert quota.out.count("done ") == 1
 

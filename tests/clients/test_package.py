@@ -25,14 +25,14 @@ VERSIONS = [(3, minor) for minor in range(10, 15)]
 
 
 def interpreters() -> list[Path]:
-    """Return an interpreter of each of these versions that this machine has, from PATH or from pyenv."""
+    """Return an interpreter of each other version that this machine has, or else the own."""
     found = list[Path]()
     for major, minor in VERSIONS:
         installed = Path.home().glob(f".pyenv/versions/{major}.{minor}.*/bin/python{major}.{minor}")
         on_path = shutil.which(f"python{major}.{minor}")
-        own = sys.executable if sys.version_info[:2] == (major, minor) else None
-        found += [Path(each) for each in [own or next(installed, None) or on_path] if each]
-    return found
+        if sys.version_info[:2] != (major, minor) and (path := next(installed, None) or on_path):
+            found.append(Path(path))
+    return found or [Path(sys.executable)]
 
 
 PROGRAM = """\
@@ -100,23 +100,28 @@ def test_wheel_and_archive_of_sources_are_built_reproducibly_and_typed(
 
 @pytest.fixture(scope="module")
 def constraints(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with the versions that the lock file names."""
+    """Return a file with the versions that the lock file names. It is for Python 3.11 and newer."""
     freeze = [str(UV), "pip", "freeze", "--python", sys.executable]
     locked = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
     path = tmp_path_factory.mktemp("locked") / "constraints.txt"
-    path.write_text("\n".join(line for line in locked.splitlines() if "==" in line))
+    lines = (line for line in locked.splitlines() if "==" in line)
+    path.write_text("".join(f'{line} ; python_version >= "3.11"\n' for line in lines))
     return path
 
 
-def environment_of(interpreter: str, folder: Path, constraints: Path, *arguments: str) -> Path:
-    """Make an environment, install into it what the arguments name, and return its folder of programs."""
-    for command in (
-        ("venv", "--python", interpreter, folder),
-        ("pip", "install", "--python", folder / "bin" / "python", "--constraint", constraints, *arguments),
-    ):
-        done = subprocess.run([UV, *command, "--quiet"], check=False, capture_output=True, text=True)
-        assert done.returncode == 0, f"packages need a network once: {done.stderr}"
-    return folder / "bin"
+def new_environment(interpreter: str | Path, folder: Path) -> Path:
+    """Make an empty environment, and return its Python."""
+    uv("venv", "--python", interpreter, folder / "env")
+    return folder / "env" / "bin" / "python"
+
+
+def install(python: Path, constraints: Path, *arguments: str | Path) -> None:
+    uv("pip", "install", "--python", python, "--constraint", constraints, *arguments)
+
+
+def uv(*arguments: str | Path) -> None:
+    done = subprocess.run([UV, *arguments, "--quiet"], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"packages need a network once: {done.stderr}"
 
 
 def run(*command: str | Path, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -129,11 +134,12 @@ def run(*command: str | Path, folder: Path, **variables: str) -> subprocess.Comp
 def test_in_an_empty_environment_the_import_needs_httpx2_and_pydantic_alone(
     wheel: Path, constraints: Path, tmp_path: Path
 ) -> None:
-    programs = environment_of(sys.executable, tmp_path / "env", constraints, *NEEDED)
-    environment_of(sys.executable, tmp_path / "env", constraints, "--no-deps", str(wheel))
+    python = new_environment(sys.executable, tmp_path)
+    install(python, constraints, *NEEDED)
+    install(python, constraints, "--no-deps", wheel)
 
-    checked = run(programs / "python", "-c", CHECK, VERSION, folder=tmp_path)
-    command = run(programs / "loupe", "--version", folder=tmp_path)
+    checked = run(python, "-c", CHECK, VERSION, folder=tmp_path)
+    command = run(python.with_name("loupe"), "--version", folder=tmp_path)
 
     assert (checked.returncode, checked.stdout) == (0, "\n"), checked.stderr
     assert command.returncode == 1
@@ -150,14 +156,13 @@ async def test_the_archive_of_sources_works_on_each_interpreter_of_this_machine(
     photo_file: Path,
     tmp_path: Path,
 ) -> None:
-    programs = environment_of(str(interpreter), tmp_path / "env", constraints, str(sources))
+    python = new_environment(interpreter, tmp_path)
+    install(python, constraints, sources)
     account = {"LOUPE_URL": stack.api, "LOUPE_TOKEN": person.token}
 
-    by_sdk = await asyncio.to_thread(
-        run, programs / "python", "-Werror", "-c", PROGRAM, folder=tmp_path, **account
-    )
+    by_sdk = await asyncio.to_thread(run, python, "-Werror", "-c", PROGRAM, folder=tmp_path, **account)
     by_command = await asyncio.to_thread(
-        run, programs / "loupe", "upscale", photo_file.name, folder=tmp_path, **account
+        run, python.with_name("loupe"), "upscale", photo_file.name, folder=tmp_path, **account
     )
 
     assert (by_sdk.returncode, by_sdk.stdout) == (0, "True ['must']\n"), by_sdk.stderr

@@ -300,6 +300,8 @@ MODELS = listed(
             "network": or_null(TEXT),
             "source": or_null(a("string", pattern=r"^[\w.-]+/[\w.-]+$")),
             "licence": or_null(TEXT),
+            "title": or_null(TEXT),
+            "commercial_use": or_null(FLAG),
         }
     )
 )

@@ -22,7 +22,7 @@ FILES = (EVENT_STREAM, "application/zip", "text/csv")
 CHOICES = {
     "Ability", "AuditActor", "AuditEvent", "BatchStage", "BatchStatus", "DeliveryStatus", "ErrorCode",
     "EventType", "Fit",
-    "ImageStatus", "Metadata", "ModelName", "OnError", "OriginalFormat", "OutputFormat", "Precision",
+    "ImageStatus", "Metadata", "OnError", "OriginalFormat", "OutputFormat", "Precision",
     "ScaleFactor", "Side", "SubscriptionStatus", "UsageStep", "WebhookEventType",
 }  # fmt: skip
 PARAMETERS = [(one.name, parameter) for one in OPERATIONS for parameter in one.spec.get("parameters", ())]

@@ -1,7 +1,6 @@
 """The operators' API: who may call it, and what each route does."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx2
@@ -14,7 +13,7 @@ from tests.contract.operations import APPLICATION
 from tests.gateway.console import Browser, signed_in
 from tests.gateway.event_streams import event_stream
 from tests.gateway.harness import PASSWORD, Harness, People, Person
-from tests.gateway.loupe_admin import result_of, run
+from tests.gateway.loupe_admin import result_of, run, until_audited
 from tests.polling import until
 
 DOCUMENT: dict[str, Any] = admin.document(APPLICATION)
@@ -29,41 +28,18 @@ ROUTES = sorted(
     for method in methods
     if (method.upper(), path) not in OPEN_TO_USERS
 )
-LISTS = ("users", "plans", "workers", "dead-letters", "webhooks", "settings")
+LISTS = ("users", "plans", "workers", "dead-letters", "webhooks", "settings", "audit")
 
 
 def address(path: str) -> str:
     return path.format(user_id=999_999, webhook_id=999_999, sequence=999_999)
 
 
-@pytest.fixture(scope="module")
-async def operator(stack: Stack, people: People) -> Person:
-    person = await people.new("professional")
-    await result_of(stack, "user", "promote", person.email)
-    return person
-
-
-@pytest.fixture
-async def console(gateway: Harness, operator: Person) -> AsyncGenerator[Browser]:
-    async with signed_in(gateway, operator) as browser:
-        yield browser
-
-
-async def audited(console: Browser, stack: Stack, person: Person, event: str, actor: Person) -> None:
-    """Wait until the audit has this event of the person, by this operator."""
-
-    async def is_there() -> bool:
-        found = await result_of(stack, "audit", "list", "--user-id", str(person.id), "--event", event)
-        return [entry["operator_id"] for entry in found["entries"]] == [actor.id]
-
-    await until(is_there)
-
-
 def test_every_kind_of_thing_has_its_routes() -> None:
     kinds = {path.split("/")[3] for _, path in ROUTES}
 
     assert kinds == {
-        "users", "plans", "queue", "workers", "dead-letters", "storage", "webhooks", "settings"
+        "users", "plans", "queue", "workers", "dead-letters", "storage", "webhooks", "settings", "audit"
     }  # fmt: skip
 
 
@@ -152,7 +128,7 @@ async def test_users_are_found_verified_and_put_on_plans(
     assert (with_quota.json()["data"]["limit"], with_quota.json()["data"]["has_custom_quota"]) == (7, True)
     assert reset.json()["data"]["has_custom_quota"] is False
     for event in ("address.verified", "plan.changed"):  # the quota changed twice
-        await audited(console, stack, person, event, operator)
+        await until_audited(stack, person, event, operator)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +177,7 @@ async def test_a_blocked_user_is_refused_at_every_door_until_unblocked(
     assert wrong.status_code == 401
     assert [answer.status_code for answer in again] == [200, 200]
     for event in ("account.blocked", "account.unblocked"):
-        await audited(console, stack, person, event, operator)
+        await until_audited(stack, person, event, operator)
 
 
 async def test_operators_cannot_block_themselves(console: Browser, operator: Person) -> None:
@@ -242,11 +218,18 @@ async def test_the_first_run_is_over_once_there_is_an_operator(
     assert (status, "has an operator" in output) == (1, True)
 
 
-async def test_queue_storage_and_workers_are_shown(console: Browser) -> None:
+async def test_queue_storage_and_workers_are_shown_here_and_in_the_terminal(
+    stack: Stack, console: Browser
+) -> None:
     queue = (await console.get("/api/admin/queue")).json()["data"]
     storage = (await console.get("/api/admin/storage")).json()["data"]
     workers = (await console.get("/api/admin/workers")).json()["data"]
 
+    told = [await result_of(stack, noun) for noun in ("queue", "storage", "settings")]
+
+    assert told[0]["workers"][0]["name"] in [worker["name"] for worker in workers]
+    assert told[1].keys() == storage.keys()
+    assert {one["service"] for one in told[2]["settings"]} == {"auth", "billing", "images", "outbound"}
     assert queue["workers"] == sum(worker["is_alive"] for worker in workers) == 1
     assert "faithful" in queue["models"]
     assert queue["waiting"] >= queue["waiting_priority"] >= 0
@@ -291,4 +274,4 @@ async def test_a_failing_webhook_is_listed_and_redriven(
     redriven = await console.post(f"/api/admin/webhooks/{webhook_id}/redrive")
 
     assert (redriven.status_code, redriven.json()["data"]) == (202, {"deliveries": 1})
-    await audited(console, stack, person, "webhook.changed", operator)
+    await until_audited(stack, person, "webhook.changed", operator)

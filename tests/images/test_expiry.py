@@ -257,6 +257,7 @@ async def test_both_uploads_take_the_option(harness: Harness) -> None:
         ("59", "must be between 60 and 315360000."),
         ("315360001", "must be between 60 and 315360000."),
         ("-60", "must be between 60 and 315360000."),
+        ("9" * 30, "must be between 60 and 315360000."),
         ("1.5", "must be an integer."),
         ("soon", "must be an integer."),
     ],

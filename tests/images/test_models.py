@@ -107,6 +107,8 @@ async def test_clients_see_the_workers_description_of_a_model(harness: Harness) 
         source="x/y",
         licence="MIT",
         scales=[2, 3],
+        title="A dream",
+        commercial_use=False,
     )
 
     model = (await list_models(harness))[-1]
@@ -115,6 +117,7 @@ async def test_clients_see_the_workers_description_of_a_model(harness: Harness) 
     assert await list_model_names(harness) == ["auto", "dream"]
     assert (model.description, model.best_for, list(model.scales)) == ("Dreams.", "nights", [2, 3])
     assert (model.network, model.source, model.licence) == ("DREAM", "x/y", "MIT")
+    assert (model.title, model.commercial_use) == ("A dream", False)
     assert image.model.asked == "dream"
 
 
@@ -122,9 +125,11 @@ async def test_workers_of_the_previous_release_may_announce_beside_new_ones(harn
     await announce_described(harness, "clean", description="New.", best_for="new", licence="New")
     await announce(harness, ALL)
 
-    found = {model.name: model.licence for model in await list_models(harness)}
+    models = await list_models(harness)
 
+    found = {model.name: model.licence for model in models}
     assert found == {"auto": "", "faithful": "Apache-2.0", "clean": "MIT", "enhance": "BSD-3-Clause"}
+    assert all(model.commercial_use for model in models)
 
 
 async def test_an_installation_may_serve_fewer_models_than_the_default(harness: Harness) -> None:

@@ -16,7 +16,8 @@ from tests.inference.test_golden_tiff_table import assert_right, some_samples
 from tests.inference.tiff_files import BLACK_IS_ZERO, LZW, NONE, PACKBITS, RGB, Kind, a_tiff, pieces
 from tests.pixels import encoded
 
-NOISE = Image.effect_noise((60, 40), 90)
+SAMPLES = np.random.default_rng(4).normal(128, 90, (40, 60)).clip(0, 255).astype(np.uint8)
+NOISE = Image.fromarray(SAMPLES)
 TOO_LARGE = "The frames may not have more than 1 megapixels together."
 """Damage can make a frame reach beyond the canvas."""
 FRAMES = [NOISE.rotate(90), NOISE.rotate(180)]

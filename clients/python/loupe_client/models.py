@@ -780,6 +780,10 @@ class ServedModel(Answer):
     """Where the network was published; null for `auto`."""
     licence: str | None = None
     """The licence of the weights; null for `auto`."""
+    title: str | None = None
+    """The name for people of a model that this installation has added; null for Loupe's own models."""
+    commercial_use: bool | None = None
+    """Whether the licence of the weights allows commercial use; null if no worker has said so."""
 
 
 class Session(Answer):

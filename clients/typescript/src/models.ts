@@ -888,6 +888,10 @@ export interface ServedModel {
   source: string | null;
   /** The licence of the weights; null for `auto`. */
   licence: string | null;
+  /** The name for people of a model that this installation has added; null for Loupe's own models. */
+  title: string | null;
+  /** Whether the licence of the weights allows commercial use; null if no worker has said so. */
+  commercial_use: boolean | null;
 }
 
 /** A user, and a new token of this user. */

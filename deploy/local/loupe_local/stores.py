@@ -154,7 +154,7 @@ async def _start_smtp(supervisor: Supervisor, server: smtp.Smtp) -> None:
 
 
 async def _start_triton(supervisor: Supervisor, server: triton_server.Triton) -> None:
-    models = triton_server.model_names()
+    models = [*triton_server.model_names(), *triton_server.model_names(triton_server.OWN_MODELS)]
     with supervisor.stages.running("Triton", f"loading {len(models)} models") as stage:
         await supervisor.start(triton_server.process(server))
         stage.finish(f"{len(models)} models loaded")

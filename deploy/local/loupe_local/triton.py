@@ -20,6 +20,8 @@ RUNTIME = "LOUPE_TRITON_RUNTIME"
 TRACES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_BSP_SCHEDULE_DELAY")
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  the folder of shm_open(3)
 MODELS = REPOSITORY / ".loupe" / "models"
+OWN_MODELS = Path(os.environ.get("LOUPE_OWN_MODELS") or REPOSITORY / ".loupe" / "own-models").resolve()
+"""The operator's own models, which `loupe-admin models check` writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +58,16 @@ def model_names(models: Path = MODELS) -> list[str]:
     return sorted(path.parent.name for path in models.glob("*/config.pbtxt"))
 
 
-def process(server: Triton, venv: Path = VENV, models: Path = MODELS) -> Process:
+def process(server: Triton, venv: Path = VENV, models: Path = MODELS, own: Path = OWN_MODELS) -> Process:
     ports = (server.grpc_port, server.http_port, server.metrics_port)
     return Process(
         name="triton",
         argv=(str(SCRIPT), str(models), *map(str, ports)),
-        env={"LOUPE_TRITON_VENV": str(venv), "LOUPE_TRITON_SECRET": server.secret}
+        env={
+            "LOUPE_TRITON_VENV": str(venv),
+            "LOUPE_TRITON_SECRET": server.secret,
+            "LOUPE_TRITON_OWN_MODELS": str(own),
+        }
         | {name: os.environ[name] for name in (THREADS, RUNTIME, *TRACES) if name in os.environ},
         ready=http_ok(HOST, server.http_port, "/v2/health/ready"),  # answers only after every model is loaded
         ready_seconds=120,

@@ -84,7 +84,7 @@ def unsupported_feature(data: bytes) -> str:
         if segment.marker in ARITHMETIC:
             return "a JPEG with arithmetic coding"
         if segment.marker in FRAMES and segment.end - segment.start >= 6:
-            if not any(data[segment.start + 1 : segment.start + 3]):
+            if data[segment.start + 1 : segment.start + 3] == b"\0\0":
                 return "a JPEG whose height follows its pixels (DNL)"
             return _unsupported_samples(data[segment.start], data[segment.start + 5])
     return ""

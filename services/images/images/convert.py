@@ -168,12 +168,21 @@ def model_to_proto(name: str, facts: ModelFacts) -> pb.ServedModel:
         network=facts.network,
         source=facts.source,
         licence=facts.licence,
+        title=facts.title,
+        commercial_use=facts.commercial_use,
     )
 
 
 def announcement_from_proto(offer: pb.AnnounceModelsRequest.Offer) -> Announcement:
     facts = ModelFacts(
-        offer.description, offer.best_for, offer.network, offer.source, offer.licence, list(offer.scales)
+        offer.description,
+        offer.best_for,
+        offer.network,
+        offer.source,
+        offer.licence,
+        list(offer.scales),
+        offer.title,
+        offer.commercial_use if offer.HasField("commercial_use") else None,
     )
     return Announcement(offer.name, list(offer.nets), facts if offer.description else None)
 

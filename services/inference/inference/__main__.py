@@ -44,7 +44,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     await process.wait_for("object store", lambda: blobs.ping_object("images/originals/.ping"))
     readiness.mark_ready("object store")
     triton = triton_of(settings)
-    availability = Availability(triton, settings.models)
+    availability = Availability(triton, settings.models, commercial_only=settings.commercial_only)
     parallel, tiling = await process.wait_for("triton", lambda: open_triton(triton, availability, settings))
     readiness.watch("triton", lambda: triton.is_healthy)
     images = await channel_to_images(settings, readiness)

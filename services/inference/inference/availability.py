@@ -30,12 +30,16 @@ OUTDATED = (
 class Availability:
     """The models that this worker serves at the moment.
 
-    `wanted` names the models that the operator wants to serve; empty: all that Triton has.
+    `wanted` names those of Loupe's models that the operator wants to serve; empty: all that Triton has.
+    Models that the operator has added are always served, unless only those for commercial use may be.
     """
 
-    def __init__(self, triton: Triton, wanted: Collection[str] = ()) -> None:
+    def __init__(
+        self, triton: Triton, wanted: Collection[str] = (), *, commercial_only: bool = False
+    ) -> None:
         self._triton = triton
         self._wanted = wanted
+        self._commercial_only = commercial_only
         self._worker_id = secrets.token_hex(8)
         self._required: Mapping[str, Model] = {}
         """Models that `auto` needs, from the first time that Triton had them: a network that died and is
@@ -77,7 +81,7 @@ class Availability:
         found = assemble_models(configurations)
         self._required = {**self._required, **{name: found[name] for name in REQUIRED if name in found}}
         known = {**self._required, **found, **BUILT_IN}
-        models = {name: model for name, model in known.items() if not self._wanted or name in self._wanted}
+        models = {name: model for name, model in known.items() if self._is_served(model)}
         if models != self.models:
             LOG.info("the models that this worker serves have changed", models=sorted(models))
         self.models = models
@@ -106,6 +110,11 @@ class Availability:
         except (TritonFailed, errors.ServiceError) as error:
             LOG.warning("could not announce the models to images; trying again soon", error=str(error))
 
+    def _is_served(self, model: Model) -> bool:
+        if self._commercial_only and not model.is_commercial:
+            return False
+        return not self._wanted or model.name in self._wanted or bool(model.label)
+
     def _missing(self) -> list[str]:
         return [name for name in REQUIRED if name not in self._required]
 
@@ -120,6 +129,8 @@ def to_offer(model: Model) -> images_pb2.AnnounceModelsRequest.Offer:
         source=model.source,
         licence=model.licence,
         scales=model.factors,
+        title=model.label,
+        commercial_use=model.is_commercial,
     )
 
 

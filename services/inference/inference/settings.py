@@ -39,6 +39,8 @@ class Settings(ServiceSettings):
     triton_secret_file: Path | None = None
     models: Annotated[tuple[str, ...], NoDecode] = ()
     """The models to serve, separated by commas; empty: all that Triton has."""
+    commercial_only: bool = False
+    """Serve only models whose licence allows commercial use. All of Loupe's own models do."""
     announce_seconds: float = Field(default=10.0, gt=0)
     """How often the worker looks at what Triton has, and announces it to `images`."""
     parallel: int = Field(default=0, ge=0)

@@ -68,7 +68,7 @@ class NetworkWay:
     def __init__(self, picture: Picture, size: Size, source: Pixels, network: Network) -> None:
         """`source` are the colours as the network sees them."""
         self._network = network
-        self._margin = Margin(source, network.scale, is_even=bool(network.pooled))
+        self._margin = Margin(source, network.scale, is_even=network.is_even)
         self._resampler = PictureResampler(picture, size, network.scale)
         self._correction = DriftCorrection(source, network.scale) if source.shape[2] == 1 else None
 

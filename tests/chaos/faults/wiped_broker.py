@@ -3,10 +3,12 @@
 An operator then publishes the outcomes again, as docs/operations.md says.
 """
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from loupe_local.component import NotReady
 from tests.chaos.kinds import Fault, Strike
 from tests.chaos.world import World
 
@@ -15,7 +17,8 @@ async def strike(world: World, chosen: Strike) -> Sequence[str]:
     await world.supervisor.kill(chosen.component)
     shutil.rmtree(world.supervisor.state.path(chosen.component) / "jetstream", ignore_errors=True)
     world.wiped_at = datetime.now(UTC)
-    await world.supervisor.restart(chosen.component)
+    with contextlib.suppress(NotReady):  # another fault stopped it meanwhile, and starts it again
+        await world.supervisor.restart(chosen.component)
     return [chosen.component]
 
 

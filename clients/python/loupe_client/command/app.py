@@ -107,5 +107,7 @@ def tell(error: LoupeError, *, as_json: bool) -> None:
         print(json.dumps(line), file=sys.stderr)
         return
     print(f"loupe: {error}", file=sys.stderr)
+    if advice := exits.advice_of(error):
+        print(f"loupe: {advice}", file=sys.stderr)
     if isinstance(error, ApiError) and error.status >= 500 and error.request_id:
         print(f"loupe: the operator finds this request as {error.request_id}", file=sys.stderr)

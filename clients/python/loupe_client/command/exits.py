@@ -38,3 +38,10 @@ def stops_a_run(error: Exception) -> bool:
     if isinstance(error, errors.TooManyRequests):
         return True
     return code_of(error) in (NO_ACCESS, QUOTA_USED_UP, UNREACHABLE)
+
+
+def advice_of(error: Exception) -> str | None:
+    """Return what the person can do about an error that does not say it, or None."""
+    if type(error) is errors.Unauthenticated:
+        return "The token is revoked, expired or wrong: run `loupe login`."
+    return None

@@ -4,6 +4,7 @@ It holds the idempotency key of each upload before the upload begins. So a run t
 goes on without charging anything twice.
 """
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -59,6 +60,8 @@ class Manifest:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(folder / NAME, timeout=30, isolation_level=None)
+            with contextlib.suppress(sqlite3.OperationalError):  # some network drives cannot do it
+                self._database.execute("PRAGMA journal_mode = WAL")
             self._database.executescript(TABLES)
         except (OSError, sqlite3.Error) as error:
             raise InvalidInput(f"The results cannot be written to {folder}: {self._reason(error)}") from error
@@ -91,6 +94,7 @@ class Manifest:
         """Note that a file is about to be sent, and return the entry with its idempotency key.
 
         A key that was made for the same content, options and server is used again while the server knows it.
+        The entry is on the disk before this returns. What is noted later may be lost if the power fails.
         """
         old = self.find(source, options)
         is_same = old and (old.digest, old.server) == (found.digest, server) and old.state == "begun"
@@ -100,6 +104,7 @@ class Manifest:
             image_id = old.image_id
             if is_fresh:
                 key, made_at = old.key, old.key_made_at
+        self._execute("PRAGMA synchronous = FULL")
         self._execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'begun', ?, NULL, NULL)",
             (
@@ -107,6 +112,7 @@ class Manifest:
                 *(key, made_at, image_id, self.relative(str(output))),
             ),
         )
+        self._execute("PRAGMA synchronous = NORMAL")
         entry = self.find(source, options)
         assert entry  # noqa: S101  it was just written
         return entry

@@ -90,13 +90,17 @@ class Run:
                 await asyncio.gather(*workers, return_exceptions=True)
         finally:
             await self._follower.stop()
-            for manifest in self._manifests.values():
-                manifest.close()
+            self._close_manifests()
+
+    def _close_manifests(self) -> None:
+        for manifest in self._manifests.values():
+            manifest.close()
 
     async def plan(self, items: Iterator[Item]) -> None:
         """Report what would happen to all items. Nothing is sent and nothing is written."""
         for item in items:
             self.reporter.ended(item, await self._plan_of(item))
+        self._close_manifests()
 
     async def _plan_of(self, item: Item) -> Fate:
         try:

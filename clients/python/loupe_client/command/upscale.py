@@ -96,7 +96,9 @@ def performed(run: Run, job: Job, reporter: Reporting) -> int:
     finally:
         logger.removeHandler(handler)
     if run.stopped_by:
-        reporter.summary(f"The rest was not tried: {run.stopped_by}", f"Go on with: {going_on(job)}")
+        advice = [each for each in [exits.advice_of(run.stopped_by)] if each]
+        rest = f"The rest was not tried: {run.stopped_by}"
+        reporter.summary(rest, *advice, f"Go on with: {going_on(job)}")
         return exits.code_of(run.stopped_by)
     reporter.summary()
     return exits.DONE if reporter.counts.are_all_well else exits.SOME_FAILED

@@ -34,7 +34,10 @@ Format = Annotated[
 ]
 ModelName = Annotated[
     str | None,
-    Field(description="auto (default), faithful, clean, art, enhance or pixel.", examples=["auto"]),
+    Field(
+        description="auto (default), faithful, clean, art, enhance, pixel, or another one of the server.",
+        examples=["auto"],
+    ),
 ]
 Source = Annotated[
     str,

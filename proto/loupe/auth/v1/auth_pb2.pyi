@@ -1119,6 +1119,7 @@ class ListAuditRequest(_message.Message):
     SINCE_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
     NEWEST_FIRST_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
     """Largest number of entries to return, 1 to 1000. Zero means 1000."""
     user_id: _builtins.int
@@ -1126,6 +1127,8 @@ class ListAuditRequest(_message.Message):
     event: _builtins.str
     newest_first: _builtins.bool
     """Newest first."""
+    page: _builtins.int
+    """Returns this page, counted from 1 and newest first, instead of what follows `after`. `total` is set then."""
     @_builtins.property
     def after(self) -> Global___AuditPosition:
         """Continues after the entry that the last page names. Absent: starts with the first."""
@@ -1144,10 +1147,11 @@ class ListAuditRequest(_message.Message):
         since: _timestamp_pb2.Timestamp | None = ...,
         until: _timestamp_pb2.Timestamp | None = ...,
         newest_first: _builtins.bool = ...,
+        page: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "event", b"event", "limit", b"limit", "newest_first", b"newest_first", "since", b"since", "until", b"until", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "event", b"event", "limit", b"limit", "newest_first", b"newest_first", "page", b"page", "since", b"since", "until", b"until", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1182,23 +1186,55 @@ Global___AuditPosition: _TypeAlias = AuditPosition  # noqa: Y015
 class ListAuditResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class EmailsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_AFTER_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    EMAILS_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many entries there are on all pages, counted up to 10,000. Only if a page was asked for."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_audit_pb2.Entry]: ...
     @_builtins.property
     def next_after(self) -> Global___AuditPosition:
         """The entry to continue after. Absent if there are no more."""
 
+    @_builtins.property
+    def emails(self) -> _containers.ScalarMap[_builtins.int, _builtins.str]:
+        """The mail addresses of the users and operators in `entries`, by their ids. Deleted users are absent. Only if a page was
+        asked for.
+        """
+
     def __init__(
         self,
         *,
         entries: _abc.Iterable[_audit_pb2.Entry] | None = ...,
         next_after: Global___AuditPosition | None = ...,
+        total: _builtins.int = ...,
+        emails: _abc.Mapping[_builtins.int, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["next_after", b"next_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_after", b"next_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["emails", b"emails", "entries", b"entries", "next_after", b"next_after", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -392,7 +392,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAudit(self, request, context):
-        """For operators: returns what happened to all accounts, oldest first, a page at a time.
+        """For operators: returns what happened to all accounts, oldest first, a page at a time. `page` asks for a numbered page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

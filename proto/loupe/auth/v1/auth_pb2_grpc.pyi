@@ -95,7 +95,7 @@ class AuthServiceStub:
     ListOwnAudit: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListOwnAuditRequest, _auth_pb2.ListOwnAuditResponse]
     """Returns a page of what happened to the caller's account, newest first. It does not tell which operator acted, or from where."""
     ListAudit: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListAuditRequest, _auth_pb2.ListAuditResponse]
-    """For operators: returns what happened to all accounts, oldest first, a page at a time."""
+    """For operators: returns what happened to all accounts, oldest first, a page at a time. `page` asks for a numbered page."""
     FindUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]
     """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]
@@ -207,7 +207,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     ListOwnAudit: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListOwnAuditRequest, _auth_pb2.ListOwnAuditResponse]  # type: ignore[assignment]
     """Returns a page of what happened to the caller's account, newest first. It does not tell which operator acted, or from where."""
     ListAudit: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListAuditRequest, _auth_pb2.ListAuditResponse]  # type: ignore[assignment]
-    """For operators: returns what happened to all accounts, oldest first, a page at a time."""
+    """For operators: returns what happened to all accounts, oldest first, a page at a time. `page` asks for a numbered page."""
     FindUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.FindUserRequest, _auth_pb2.FindUserResponse]  # type: ignore[assignment]
     """For operators: finds a user by mail address. NOT_FOUND `user_not_found`."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListUsersRequest, _auth_pb2.ListUsersResponse]  # type: ignore[assignment]
@@ -454,7 +454,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ListAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ListAuditResponse, _abc.Awaitable[_auth_pb2.ListAuditResponse]]:
-        """For operators: returns what happened to all accounts, oldest first, a page at a time."""
+        """For operators: returns what happened to all accounts, oldest first, a page at a time. `page` asks for a numbered page."""
 
     @_abc_1.abstractmethod
     def FindUser(

@@ -2676,6 +2676,8 @@ class AnnounceModelsRequest(_message.Message):
         SOURCE_FIELD_NUMBER: _builtins.int
         LICENCE_FIELD_NUMBER: _builtins.int
         SCALES_FIELD_NUMBER: _builtins.int
+        TITLE_FIELD_NUMBER: _builtins.int
+        COMMERCIAL_USE_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         description: _builtins.str
         """Empty, like all fields below, from workers of the previous release."""
@@ -2686,6 +2688,10 @@ class AnnounceModelsRequest(_message.Message):
         """The origin of the weights, `owner/name` at GitHub."""
         licence: _builtins.str
         """The licence of the weights."""
+        title: _builtins.str
+        """The name for people of a model that the operator has added. Empty for Loupe's own."""
+        commercial_use: _builtins.bool
+        """Whether the licence allows commercial use. Absent from workers of the previous release."""
         @_builtins.property
         def nets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
             """The networks that the model uses, by their names in Triton."""
@@ -2705,12 +2711,16 @@ class AnnounceModelsRequest(_message.Message):
             source: _builtins.str = ...,
             licence: _builtins.str = ...,
             scales: _abc.Iterable[_builtins.int] | None = ...,
+            title: _builtins.str = ...,
+            commercial_use: _builtins.bool | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use", "commercial_use", b"commercial_use"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["best_for", b"best_for", "description", b"description", "licence", b"licence", "name", b"name", "nets", b"nets", "network", b"network", "scales", b"scales", "source", b"source"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use", "best_for", b"best_for", "commercial_use", b"commercial_use", "description", b"description", "licence", b"licence", "name", b"name", "nets", b"nets", "network", b"network", "scales", b"scales", "source", b"source", "title", b"title"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
+        _WhichOneofReturnType__commercial_use: _TypeAlias = _typing.Literal["commercial_use"]  # noqa: Y015
+        _WhichOneofArgType__commercial_use: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__commercial_use) -> _WhichOneofReturnType__commercial_use | None: ...
 
     MODELS_FIELD_NUMBER: _builtins.int
     WORKER_FIELD_NUMBER: _builtins.int
@@ -2819,6 +2829,8 @@ class ServedModel(_message.Message):
     NETWORK_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     LICENCE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    COMMERCIAL_USE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     description: _builtins.str
     best_for: _builtins.str
@@ -2831,6 +2843,10 @@ class ServedModel(_message.Message):
     """The origin of the weights: `owner/name` at GitHub."""
     licence: _builtins.str
     """The licence of the weights."""
+    title: _builtins.str
+    """The name for people of a model that the operator has added. Empty for Loupe's own."""
+    commercial_use: _builtins.bool
+    """Whether the licence allows commercial use. Absent if no worker has said so."""
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
@@ -2844,12 +2860,16 @@ class ServedModel(_message.Message):
         network: _builtins.str = ...,
         source: _builtins.str = ...,
         licence: _builtins.str = ...,
+        title: _builtins.str = ...,
+        commercial_use: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use", "commercial_use", b"commercial_use"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_for", b"best_for", "description", b"description", "is_default", b"is_default", "licence", b"licence", "name", b"name", "network", b"network", "scales", b"scales", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use", "best_for", b"best_for", "commercial_use", b"commercial_use", "description", b"description", "is_default", b"is_default", "licence", b"licence", "name", b"name", "network", b"network", "scales", b"scales", "source", b"source", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__commercial_use: _TypeAlias = _typing.Literal["commercial_use"]  # noqa: Y015
+    _WhichOneofArgType__commercial_use: _TypeAlias = _typing.Literal["_commercial_use", b"_commercial_use"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__commercial_use) -> _WhichOneofReturnType__commercial_use | None: ...
 
 Global___ServedModel: _TypeAlias = ServedModel  # noqa: Y015
 

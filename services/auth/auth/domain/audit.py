@@ -91,36 +91,38 @@ async def page(
             "to": _problems("to", until, last),
         }
     )
-    wanted = [AuditEntry.user_id == user_id, *_filters(event, first, last)]
+    wanted = [col(AuditEntry.user_id) == user_id, *filters(0, event, first, last)]
+    return await numbered_page(session, wanted, number=number, size=min(100, max(1, size)))
+
+
+async def numbered_page(
+    session: AsyncSession, wanted: Sequence[sa.ColumnElement[bool]], *, number: int, size: int
+) -> tuple[Sequence[AuditEntry], int]:
+    """Return a page of the wanted entries, newest first, and their number, counted up to 10,000."""
     counted = select(AuditEntry.id).where(*wanted).limit(MOST_COUNTED).subquery()
     total = (await session.exec(select(func.count()).select_from(counted))).one()
     newest = select(AuditEntry).where(*wanted)
     newest = newest.order_by(col(AuditEntry.occurred_at).desc(), col(AuditEntry.id).desc())
-    number, size = max(1, number), min(100, max(1, size))
-    found = await session.exec(newest.limit(size).offset(min((number - 1) * size, MOST_COUNTED)))
+    found = await session.exec(newest.limit(size).offset(min((max(1, number) - 1) * size, MOST_COUNTED)))
     return found.all(), total
 
 
 async def list_all(
     session: AsyncSession,
+    wanted: Sequence[sa.ColumnElement[bool]],
     *,
     after: Position | None,
     limit: int,
-    user_id: int,
-    event: str,
-    since: datetime | None,
-    until: datetime | None,
     newest_first: bool,
 ) -> Sequence[AuditEntry]:
-    """Return the next entries of all users. `user_id` is 0 for all."""
-    wanted = _filters(event, since, until)
-    wanted += [col(AuditEntry.user_id) == user_id] if user_id else []
+    """Return the next of the wanted entries."""
     columns = (col(AuditEntry.occurred_at), col(AuditEntry.id))
+    conditions = list(wanted)
     if after:
         place, last = sa.tuple_(*columns), sa.tuple_(*map(sa.literal, after))
-        wanted.append(place < last if newest_first else place > last)
+        conditions.append(place < last if newest_first else place > last)
     order = [column.desc() for column in columns] if newest_first else list(columns)
-    found = await session.exec(select(AuditEntry).where(*wanted).order_by(*order).limit(limit))
+    found = await session.exec(select(AuditEntry).where(*conditions).order_by(*order).limit(limit))
     return found.all()
 
 
@@ -132,8 +134,12 @@ def check_page_size(limit: int) -> int:
     return limit or LARGEST_PAGE
 
 
-def _filters(event: str, since: datetime | None, until: datetime | None) -> list[sa.ColumnElement[bool]]:
-    found = [col(AuditEntry.event) == event] if event else []
+def filters(
+    user_id: int, event: str, since: datetime | None, until: datetime | None
+) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of wanted entries. `user_id` is 0 for all users."""
+    found = [col(AuditEntry.user_id) == user_id] if user_id else []
+    found += [col(AuditEntry.event) == event] if event else []
     found += [col(AuditEntry.occurred_at) >= since] if since else []
     return found + ([col(AuditEntry.occurred_at) < until] if until else [])
 

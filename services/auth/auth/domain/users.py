@@ -4,7 +4,7 @@ An operation that relies on the user's password, address or tokens staying uncha
 first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 from email_validator import EmailNotValidError, validate_email
@@ -139,6 +139,12 @@ async def get_by_email(session: AsyncSession, email: str) -> User:
     if user is None:
         raise errors.NotFound(f"no user has the address {email}", reason=refusals.USER_NOT_FOUND.code)
     return user
+
+
+async def emails_of(session: AsyncSession, ids: Collection[int]) -> dict[int, str]:
+    """Return the mail addresses of those of the users who exist."""
+    found = await session.exec(select(User.id, User.email).where(col(User.id).in_(ids)))
+    return {user_id: email for user_id, email in found.all() if user_id}
 
 
 def check_page_size(limit: int) -> int:

@@ -11,6 +11,7 @@ from loupe.auth.v1 import auth_pb2, auth_pb2_grpc
 from loupe.billing.v1 import billing_pb2, billing_pb2_grpc
 from loupe.images.v1 import images_pb2, images_pb2_grpc
 from loupe.outbound.v1 import outbound_pb2, outbound_pb2_grpc
+from loupe.settings.v1.settings_pb2 import Setting
 
 if TYPE_CHECKING:
     from loupe.auth.v1.auth_pb2_grpc import AuthServiceAsyncStub
@@ -188,6 +189,25 @@ class Operator:
         """Enable a webhook, and return how many deliveries are due now."""
         request = outbound_pb2.RedriveWebhookRequest(id=webhook_id)
         return (await self._outbound().RedriveWebhook(request, timeout=PAGE_SECONDS)).deliveries
+
+    async def read_queue(self) -> images_pb2.GetQueueResponse:
+        return await self._images.GetQueue(images_pb2.GetQueueRequest())
+
+    async def read_storage(self) -> images_pb2.GetStorageResponse:
+        return await self._images.GetStorage(images_pb2.GetStorageRequest())
+
+    async def read_settings(self) -> dict[str, Sequence[Setting]]:
+        """Return the settings in force of the services, by service."""
+        auth = await self._auth.GetSettings(auth_pb2.GetSettingsRequest())
+        billing = await self._billing.GetSettings(billing_pb2.GetSettingsRequest())
+        images = await self._images.GetSettings(images_pb2.GetSettingsRequest())
+        outbound = await self._outbound().GetSettings(outbound_pb2.GetSettingsRequest())
+        return {
+            "auth": auth.settings,
+            "billing": billing.settings,
+            "images": images.settings,
+            "outbound": outbound.settings,
+        }
 
     def _outbound(self) -> "OutboundServiceAsyncStub":
         service = outbound_pb2.DESCRIPTOR.services_by_name["OutboundService"]

@@ -14,9 +14,11 @@ from gateway.admin import (
     dead,
     failures,
     first_run,
+    installation,
     keys,
     objects,
     outcomes,
+    own_models,
     plans,
     quotas,
     users,
@@ -26,7 +28,22 @@ from gateway.admin.calls import Operator
 from gateway.admin.connection import read_settings
 from gateway.admin.failures import CommandFailed, UsageError
 
-NOUNS = (first_run, users, plans, quotas, audit, dead, webhooks, objects, outcomes, keys)
+NOUNS = (
+    first_run,
+    users,
+    plans,
+    quotas,
+    audit,
+    dead,
+    webhooks,
+    objects,
+    outcomes,
+    keys,
+    installation,
+    own_models,
+)
+LOCAL = (own_models.check_model,)
+"""Commands that call no service."""
 INTERRUPTED = 130
 """The exit status of a program that Ctrl-C stopped."""
 EPILOG = """example:
@@ -64,7 +81,7 @@ def main() -> None:
 
 async def _run(command: arguments.Command, given: dict[str, Any], *, as_json: bool) -> None:
     """Print each answer that the command returns or yields."""
-    answers = command(Operator(read_settings()), **given)
+    answers = command(**given) if command in LOCAL else command(Operator(read_settings()), **given)
     if isinstance(answers, AsyncIterator):
         async for answer in answers:
             answer.print(as_json=as_json)

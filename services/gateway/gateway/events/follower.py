@@ -142,9 +142,9 @@ class Follower:
         clock = asyncio.get_running_loop().time
         until, looks_left = clock() + LOOK_SECONDS, SOON_LOOKS
         while looks_left and clock() < until and not self._must_read_all:
+            self._woken.clear()
             has_read = await self._read_heard(js)
             looks_left = SOON_LOOKS if has_read else looks_left - 1
-            self._woken.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(until if has_read else clock() + SOON_SECONDS):
                     await self._woken.wait()

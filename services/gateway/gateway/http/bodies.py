@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl
 
 from multipart import parse_options_header
 from pydantic import BaseModel, BeforeValidator, ValidationError
-from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from common import errors
@@ -38,13 +37,12 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 """A value that another service checks as a text. Numbers and booleans in JSON become texts as in a form."""
 
 
-def _refuse_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise PydanticCustomError("int_type", "a boolean is no number")
-    return value
+def _no_boolean(value: object) -> object:
+    """Return the value, or the text of a boolean, which is refused as no number."""
+    return str(value) if isinstance(value, bool) else value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_refuse_boolean)]
+WholeNumber = Annotated[int, BeforeValidator(_no_boolean)]
 """A number, or a text with one."""
 
 

@@ -298,6 +298,12 @@ FIELDS: Json = {
     "network": a_field("The neural network; null for `auto`.", examples.MODELS[1]["network"]),
     "source": a_field("Where the network was published; null for `auto`.", examples.MODELS[1]["source"]),
     "licence": a_field("The licence of the weights; null for `auto`.", examples.MODELS[1]["licence"]),
+    "ServedModel.title": a_field(
+        "The name for people of a model that this installation has added; null for Loupe's own models.", None
+    ),
+    "commercial_use": a_field(
+        "Whether the licence of the weights allows commercial use; null if no worker has said so.", True
+    ),
     **preview_texts.FIELDS,
     **webhook_texts.ANSWER_FIELDS,
 }

@@ -260,6 +260,8 @@ MODELS = [
         "network": model.networks[0].title if model.networks else None,
         "source": model.networks[0].source if model.networks else None,
         "licence": model.networks[0].licence if model.networks else None,
+        "title": None,
+        "commercial_use": True,
     }
     for model in KNOWN_MODELS[:2]
 ]

@@ -9,6 +9,7 @@ from gateway.openapi import webhook_texts
 from gateway.openapi.schema_parts import a_field
 from imagefile.formats import CHOICES
 from loupe.contract import ABILITIES, LARGEST_UPLOAD_BYTES, MOST_BATCH_IMAGES, MOST_MANIFEST_ITEMS
+from loupe.images.v1.known_models import KNOWN_MODELS
 from rest.values import format_size
 
 Json = dict[str, Any]
@@ -130,7 +131,10 @@ FIELDS: Json = {
     ),
     "quality": a_field("Quality of JPEG, WebP, AVIF and JPEG XL.", 90),
     "model": a_field(
-        "A model from `GET /api/models`. `auto` chooses one; the answer says which, and why.", "auto"
+        "A model from `GET /api/models`. Not every installation has all of Loupe's models, and some have "
+        "more. `auto` chooses one; the answer says which, and why.\n\n"
+        + "\n".join(f"- `{model.name}`: {model.description}" for model in KNOWN_MODELS),
+        "auto",
     ),
     "metadata": a_field(
         "`keep` copies EXIF data to the result, including the location of a photo. `strip` does not.", "strip"

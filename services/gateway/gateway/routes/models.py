@@ -23,6 +23,8 @@ class ServedModel(BaseModel):
     network: str | None
     source: str | None
     licence: str | None
+    title: str | None
+    commercial_use: bool | None
 
 
 LIST_MODELS = Operation(
@@ -51,4 +53,6 @@ def to_served_model(model: pb.ServedModel) -> ServedModel:
         network=model.network or None,
         source=model.source or None,
         licence=model.licence or None,
+        title=model.title or None,
+        commercial_use=model.commercial_use if model.HasField("commercial_use") else None,
     )

@@ -21,7 +21,7 @@ LAST_PAGE = 2**31 // MOST_PER_PAGE
 PAGES_DESCRIPTION = (
     "Newest first. A `page` or `per_page` that is invalid or out of range is replaced by a valid one."
 )
-LINKED_PARAMETERS = ("per_page", "status", "type", "event", "from", "to", "search")
+LINKED_PARAMETERS = ("per_page", "status", "type", "event", "user_id", "from", "to", "search")
 """Query parameters that the links repeat."""
 Value = TypeVar("Value")
 

@@ -18,7 +18,6 @@ from imagefile.formats import CHOICES, WRITABLE, Format
 from loupe import refusals
 from loupe.contract import LARGEST_UPLOAD_BYTES, LONGEST_OUTPUT_SIDE, MOST_BATCH_IMAGES, SCALE_FACTORS
 from loupe.images.v1 import images_pb2 as pb
-from loupe.images.v1.known_models import KNOWN_MODELS
 from rest.choices import SCALE_FACTOR, a_choice
 
 Json = dict[str, Any]
@@ -41,12 +40,6 @@ FIT = a_choice(
     ("stretch", "cover", "contain"),
 )
 METADATA = a_choice("Metadata", "Whether the result has the EXIF data of the original.", ("strip", "keep"))
-MODEL_NAME = a_choice(
-    "ModelName",
-    "A model. Not every installation has all of them.\n\n"
-    + "\n".join(f"- `{model.name}`: {model.description}" for model in KNOWN_MODELS),
-    (model.name for model in KNOWN_MODELS),
-)
 PRECISION = a_choice(
     "Precision",
     "How exactly networks compute: `auto` takes bfloat16 or half precision where that is faster, "
@@ -62,7 +55,7 @@ OPTIONS: Json = {
     "output_format": a_choice("OutputFormat", "A format that results can have.", CHOICES),
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
     "metadata": METADATA | {"default": "strip"},
-    "model": MODEL_NAME | {"default": "auto"},
+    "model": {"type": "string", "maxLength": 64, "default": "auto"},
     "denoise": {"type": "integer", "minimum": 0, "maximum": 3},
     "strength": {"type": "number", "minimum": 0, "maximum": 1},
     "precision": PRECISION | {"default": "auto"},

@@ -35,6 +35,10 @@ class ModelFacts:
     licence: str = ""
     scales: Sequence[int] = ()
     """The scale factors that it supports. Empty means all."""
+    title: str = ""
+    """The name for people of a model that the operator has added."""
+    commercial_use: bool | None = None
+    """Whether the licence allows commercial use. None if no worker has said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,5 +118,12 @@ def _known_facts(name: str, announced: Sequence[str]) -> ModelFacts | None:
     networks = {network.name: network for network in model.networks}
     network = next((networks[each] for each in (*announced, *networks) if each in networks), None)
     if network is None:
-        return ModelFacts(model.description, model.best_for)
-    return ModelFacts(model.description, model.best_for, network.title, network.source, network.licence)
+        return ModelFacts(model.description, model.best_for, commercial_use=True)
+    return ModelFacts(
+        model.description,
+        model.best_for,
+        network.title,
+        network.source,
+        network.licence,
+        commercial_use=True,
+    )

@@ -131,8 +131,7 @@ def parse(form: Form, models: Collection[str]) -> Output:
 
     `models` are the names that clients may request. Raise `InvalidArgument` with every field at fault.
     """
-    fit, output_format, quality = form.fit, form.output_format, form.quality
-    metadata, model = form.metadata, form.model
+    fit, output_format, metadata, model = form.fit, form.output_format, form.metadata, form.model
     fields: dict[str, list[str]] = {}
     choices = (
         ("fit", fit, [*Fit]),
@@ -144,15 +143,10 @@ def parse(form: Form, models: Collection[str]) -> Output:
     for name, text, allowed in choices:
         if text and text not in allowed:
             fields[name] = [errors.choice_text(name, allowed)]
-    numbers = (
-        ("quality", quality, QUALITIES),
-        ("dpi", form.dpi, RESOLUTIONS),
-        ("denoise", form.denoise, LEVELS),
-        ("expires_in", form.expires_in, LIFETIMES),
-    )
-    for name, text, bounds in numbers:
-        if problem := _number_problem(name, text, bounds):
-            fields[name] = [problem]
+    quality = sizing.parse_integer("quality", form.quality, QUALITIES, fields)
+    dpi = sizing.parse_integer("dpi", form.dpi, RESOLUTIONS, fields)
+    denoise = sizing.parse_integer("denoise", form.denoise, LEVELS, fields)
+    expires_in = sizing.parse_integer("expires_in", form.expires_in, LIFETIMES, fields)
     if "denoise" not in fields and (problem := _denoise_problem(form.denoise, model or AUTO)):
         fields["denoise"] = [problem]
     if problem := _strength_problem(form.strength, model or AUTO):
@@ -161,15 +155,15 @@ def parse(form: Form, models: Collection[str]) -> Output:
         raise errors.invalid(fields)
     return Output(
         format=CHOICES[output_format.lower()] if output_format else None,
-        quality=int(quality) if quality else None,
+        quality=quality,
         fit=Fit(fit or Fit.STRETCH),
         keeps_metadata=METADATA[metadata or "strip"],
         model=model or AUTO,
         precision=Precision(form.precision or Precision.AUTO),
-        dpi=int(form.dpi) if form.dpi else None,
-        denoise=int(form.denoise) if form.denoise else None,
+        dpi=dpi,
+        denoise=denoise,
         strength=round(float(form.strength), 2) if form.strength else None,
-        expires_in=int(form.expires_in) if form.expires_in else None,
+        expires_in=expires_in,
     )
 
 
@@ -198,13 +192,3 @@ def _is_share(text: str) -> bool:
         return bool(re.fullmatch(r"[0-9.][0-9.e-]{0,29}", text)) and float(text) <= 1
     except ValueError:
         return False
-
-
-def _number_problem(name: str, text: str, bounds: tuple[int, int]) -> str:
-    """Return why the text is no number within the bounds, or an empty string. An empty text is none."""
-    label = name.replace("_", " ")
-    if text and not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
-        return f"The {label} must be an integer."
-    if text and not bounds[0] <= int(text) <= bounds[1]:
-        return f"The {label} must be between {bounds[0]} and {bounds[1]}."
-    return ""

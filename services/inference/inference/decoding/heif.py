@@ -41,8 +41,9 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     icc = icc or nclx.profile(summary.colour, is_grey=is_grey)
     tags = metadata.read_tiff(image.info.get("exif") or b"")
     if sixteen and mode in modes.PREMULTIPLIED:
-        stored = pyvips.Image.new_from_memory(pixels, *image.size, len(mode), "ushort")
-        mode, pixels = mode.upper(), divide_by_alpha(stored).write_to_memory()
+        load: Any = pyvips.Image.new_from_memory
+        stored = load(pixels, *image.size, len(mode), "ushort")
+        mode, pixels = mode.upper(), bytes(divide_by_alpha(stored).write_to_memory())
     if sixteen:
         return describe_deep(pixels, mode, image.size, summary.depth, file_format, icc, tags)
     return describe(

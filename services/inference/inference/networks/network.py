@@ -56,6 +56,13 @@ class Network:
     """The channels of each of its layers that take the mean over the whole picture."""
     largest_tile: int = 0
     """Longest side of a tile in pixels of the original; 0: as large as the worker likes."""
+    step: int = 1
+    """Tiles begin at multiples of this, 1 or 2, or the result would depend on the place of a tile."""
+
+    @property
+    def is_even(self) -> bool:
+        """Whether tiles must begin at even pixels, and pictures must have even sides."""
+        return bool(self.pooled) or self.step > 1
 
     @property
     def float_name(self) -> str:

@@ -36,6 +36,10 @@ class Model:
     """The origin of the weights, `owner/name` at GitHub."""
     licence: str = ""
     """The licence of the weights."""
+    label: str = ""
+    """The name for people of a model that the operator has added."""
+    is_commercial: bool = True
+    """Whether the licence allows commercial use."""
     denoise: int | None = None
     """The level of denoising of `networks`. None if the model has no levels."""
     levels: Mapping[int, tuple[Network, ...]] = field(default_factory=dict)
@@ -88,9 +92,10 @@ class Description:
     title: str
     source: str
     licence: str
+    is_commercial: bool
     model: Mapping[str, Any]
-    """The model that it belongs to: `name`, `description`, `best_for`, all of its `factors`, and the usual
-    level of `denoise`.
+    """The model that it belongs to: `name`, `description`, `best_for`, all of its `factors`, the usual level
+    of `denoise`, and the `title` of a model that the operator has added.
     """
     denoise: int | None
     """Its level of denoising, if its model has several."""
@@ -98,6 +103,7 @@ class Description:
     is_lazy: bool
     pooled: tuple[int, ...]
     largest_tile: int
+    step: int
 
     @classmethod
     def from_json(cls, name: str, text: str) -> "Description":
@@ -112,6 +118,7 @@ class Description:
             title=facts["title"],
             source=facts["source"],
             licence=facts["licence"],
+            is_commercial=facts.get("commercial_use", True),
             model=facts["model"],
             # a repository that an earlier release built lacks the others
             denoise=facts.get("denoise"),
@@ -119,6 +126,7 @@ class Description:
             is_lazy=facts.get("is_lazy", False),
             pooled=tuple(facts.get("pooled", ())),
             largest_tile=facts.get("largest_tile", 0),
+            step=facts.get("step", 1),
         )
 
 
@@ -174,6 +182,8 @@ def _assemble(
         title=first.title,
         source=first.source,
         licence=first.licence,
+        label=model.get("title", ""),
+        is_commercial=all(one.is_commercial for one in candidates),
         denoise=usual,
         levels={level: found for level, found in levels.items() if found and level is not None},
     )
@@ -206,13 +216,14 @@ def _network(one: Description, factor: int, descriptions: Mapping[str, Descripti
     return Network(
         one.name,
         factor,
-        overlap + (overlap % 2 if one.pooled else 0),
+        overlap + (overlap % 2 if one.pooled or one.step > 1 else 0),
         passes,
         fallback,
         then=one.then if passes > 1 else "",
         is_lazy=one.is_lazy,
         pooled=one.pooled,
         largest_tile=one.largest_tile,
+        step=one.step,
     )
 
 

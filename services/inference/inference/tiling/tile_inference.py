@@ -118,7 +118,7 @@ async def _whole_or_halves(one: Pass, tensor: Tensor) -> Answer:
 async def _in_halves(one: Pass, tensor: Tensor, axis: int) -> Answer:
     """Return the joined answer of both halves. Each is upscaled with the overlap on the side of the other."""
     length, network = tensor.shape[axis], one.network
-    middle, overlap = length // 4 * 2 if network.pooled else length // 2, network.overlap
+    middle, overlap = length // 4 * 2 if network.is_even else length // 2, network.overlap
     first, second = _slice(tensor, axis, 0, middle + overlap), _slice(tensor, axis, middle - overlap, length)
     left, right = await _whole_or_halves(one, first), await _whole_or_halves(one, second)
     upscaled = await to_thread(

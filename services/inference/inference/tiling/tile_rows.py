@@ -80,8 +80,9 @@ class TiledPass:
         height, width = source.shape[:2]
         self._uncertainty = np.zeros((height, width, 1), np.uint8)
         tile = first_pass_tile(network, tiling)
-        is_even = bool(network.pooled)
-        self._tiles = plan(width, height, tile, network.overlap, is_fixed=tiling.is_fixed, is_even=is_even)
+        self._tiles = plan(
+            width, height, tile, network.overlap, is_fixed=tiling.is_fixed, is_even=network.is_even
+        )
         self._means = PictureMeans(network, (width, height)) if network.pooled else None
         self._rows = [TileRow(row, tiles_left=len(row)) for row in group_by_row(self._tiles)]
         self._row_at = {row.top: row for row in self._rows}

@@ -108,6 +108,10 @@ readinessProbe:
     - name: LOUPE_TRITON_METRICS_ADDRESS
       value: {{ include "loupe.triton.metricsAddress" . | quote }}
     {{- end }}
+    {{- if include "loupe.ownModels.source" . }}
+    - name: LOUPE_TRITON_OWN_MODELS
+      value: /own-models
+    {{- end }}
     {{- include "loupe.tracing.env" (list .) | nindent 4 }}
     {{- if and .Values.inference.triton.threads (not (include "loupe.triton.isGpu" .)) }}
     - name: LOUPE_TRITON_THREADS
@@ -129,6 +133,16 @@ readinessProbe:
     - name: triton-secret
       mountPath: /run/loupe
       readOnly: true
+    {{- if include "loupe.ownModels.source" . }}
+    - name: own-models
+      mountPath: /own-models
+      {{- with .Values.inference.ownModels }}
+      {{- if and .existingClaim .subPath }}
+      subPath: {{ .subPath }}
+      {{- end }}
+      {{- end }}
+      readOnly: true
+    {{- end }}
     {{- with .Values.inference.triton.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -212,6 +226,7 @@ readinessProbe:
   emptyDir:
     medium: Memory
     sizeLimit: {{ .Values.inference.triton.sharedMemorySize }}
+{{- include "loupe.ownModels.volume" . }}
 {{- if include "loupe.triton.isGpu" . }}
 - name: repository
   emptyDir:

@@ -16,6 +16,14 @@
 {{- if and (ne .Values.inference.profile "gpu") (or .Values.inference.engines.persistent .Values.inference.engines.existingClaim) -}}
 {{- fail "inference.engines keeps TensorRT engines, and only inference.profile=gpu has such engines" -}}
 {{- end -}}
+{{- with .Values.inference.ownModels -}}
+{{- if gt (len (compact (list .image.repository .existingClaim .s3.bucket))) 1 -}}
+{{- fail "inference.ownModels names several sources: set one of image.repository, existingClaim and s3.bucket" -}}
+{{- end -}}
+{{- if and (eq $.Values.inference.profile "gpu") (or .image.repository .existingClaim .s3.bucket) -}}
+{{- fail "inference.ownModels has no engines for a GPU yet: its networks run with inference.profile=cpu" -}}
+{{- end -}}
+{{- end -}}
 {{- range $name := include "loupe.services" $ | fromJsonArray -}}
 {{- $values := index $.Values $name -}}
 {{- if and $values.autoscaling.enabled (gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas)) -}}

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from gateway.routes.admin import (
     access,
+    audit,
     dead_letters,
     first_run,
     plans,
@@ -22,7 +23,7 @@ from gateway.routes.admin import (
 PREFIX = "/api/admin"
 DOCUMENT = "/openapi-admin.json"
 router = APIRouter()
-for module in (access, first_run, users, plans, queue, dead_letters, storage, webhooks, settings):
+for module in (access, first_run, users, plans, queue, dead_letters, storage, webhooks, settings, audit):
     router.include_router(module.router, prefix=PREFIX, tags=["operators"])
 
 

@@ -9,6 +9,7 @@ from gateway.http.envelope import Envelope
 from gateway.identity import console_cookie
 from gateway.identity.access import limit_by_address, limit_by_caller_or_address
 from gateway.routes.account import User, to_user
+from gateway.routes.admin.values import takes
 from gateway.routes.console_sessions import require_console
 from loupe.auth.v1 import auth_pb2 as pb
 
@@ -34,7 +35,12 @@ async def get_first_run(backend: BackendDep) -> Envelope[FirstRun]:
     return Envelope(message="First run retrieved successfully", data=FirstRun(is_open=found.is_open))
 
 
-@router.post("", status_code=201, dependencies=[Depends(limit_by_address), Depends(require_console)])
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[Depends(limit_by_address), Depends(require_console)],
+    openapi_extra=takes(FirstOperator),
+)
 async def finish_first_run(request: Request, response: Response, backend: BackendDep) -> Envelope[User]:
     """Create the first operator, whose address counts as verified, and sign the browser in."""
     values = await bodies.parse(request, FirstOperator)

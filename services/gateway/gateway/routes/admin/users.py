@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, BeforeValidator
 
-from common import errors, timestamps
+from common import errors
 from gateway.backend import BackendDep
 from gateway.http import bodies
 from gateway.http.envelope import Envelope, Page, parse_id
 from gateway.identity.callers import Caller
 from gateway.identity.route_access import OperatorSession
+from gateway.routes.admin.values import instant_of, takes
 from gateway.routes.paging import Paging
 from loupe.auth.v1 import auth_pb2
 from loupe.billing.v1 import billing_pb2
@@ -112,14 +113,14 @@ async def reset_second_factor(user_id: UserId, caller: OperatorSession) -> Envel
     return await _answer(caller, user_id, "Second factor disabled successfully")
 
 
-@router.put("/{user_id}/plan")
+@router.put("/{user_id}/plan", openapi_extra=takes(PlanChange))
 async def set_plan(
     request: Request, user_id: UserId, caller: OperatorSession, backend: BackendDep
 ) -> Envelope[ManagedUser]:
     """Put the user on a plan. Another plan ends a custom quota."""
     values = await bodies.parse(request, PlanChange)
     await caller.auth.FindUser(auth_pb2.FindUserRequest(user_id=user_id))
-    times = {name: _instant(name, values[name]) for name in ("trial_ends_at", "ends_at")}
+    times = {name: instant_of(name, values[name]) for name in ("trial_ends_at", "ends_at")}
     change = billing_pb2.SetPlanRequest(
         user_id=user_id, plan=values["plan"], past_due=values["past_due"], **times
     )
@@ -133,7 +134,7 @@ async def set_plan(
     return await _answer(caller, user_id, "Plan changed successfully")
 
 
-@router.put("/{user_id}/quota")
+@router.put("/{user_id}/quota", openapi_extra=takes(QuotaChange))
 async def set_quota(
     request: Request, user_id: UserId, caller: OperatorSession, backend: BackendDep
 ) -> Envelope[ManagedUser]:
@@ -179,14 +180,3 @@ def to_user(user: auth_pb2.User, entitlement: billing_pb2.UserEntitlement) -> Ma
         has_custom_quota=entitlement.has_custom_quota,
         subscription_ends_at=format_time(subscription.ends_at) if subscription.HasField("ends_at") else None,
     )
-
-
-def _instant(name: str, text: str) -> timestamps.Timestamp | None:
-    if not text:
-        return None
-    try:
-        return timestamps.parse(text)
-    except ValueError as error:
-        label = name.replace("_", " ")
-        problem = f"The {label} must be an instant such as 2030-01-31T12:00:00Z."
-        raise errors.invalid({name: [problem]}) from error
