@@ -122,8 +122,8 @@ test-cluster: .venv/dev .loupe/helm/ready $(if $(KUBECONFIG),,.loupe/cluster/rea
 	@LOUPE_CLUSTER=yes $(BIN)/pytest --timeout 600 $(ARGS) tests/cluster tests/chart/test_second_day.py
 
 # as root on Debian 12 with Python 3.11 of Debian: the pods really run
-test-cluster-machine: .venv/dev .loupe/helm/ready .loupe/cluster/machine-ready  ## the same with a node that runs the pods, in namespaces of this machine
-	@tests/cluster/machine/enter env LOUPE_CLUSTER=yes $(BIN)/pytest --timeout 900 $(ARGS) tests/cluster
+test-cluster-machine: .venv/dev .loupe/helm/ready .loupe/cluster/machine-ready  ## an operator's day on a node that runs the pods, in namespaces of this machine
+	@tests/cluster/machine/enter env LOUPE_CLUSTER=yes $(BIN)/pytest --timeout 1800 $(ARGS) tests/cluster/test_running_*.py
 
 # as root on Linux with FUSE
 chaos-powerloss: .venv/dev models  ## cut the power below PostgreSQL and NATS, under load: make chaos-powerloss [SEED=…] [FAILURES=5]
@@ -236,7 +236,7 @@ lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 .loupe/cluster/ready: tests/cluster/kubernetes/build tests/cluster/kubernetes/go.mod tests/cluster/kubernetes/crds.txt
 	@tests/cluster/kubernetes/build .loupe/cluster
 
-.loupe/cluster/machine-ready: .loupe/cluster/ready tests/cluster/machine/programs .loupe/triton/ready
+.loupe/cluster/machine-ready: .loupe/cluster/ready tests/cluster/machine/programs .loupe/triton/ready .loupe/console/ready
 	@tests/cluster/machine/programs .loupe/cluster
 	@$(MAKE) --no-print-directory models
 	@$(BIN)/python -m tests.cluster.machine.images

@@ -14,18 +14,33 @@ from loupe_local.ports import HOST
 from tests.chart.helm import DEFAULT, PROFILES, release, rendered
 from tests.chart.objects import Object
 from tests.inference.conftest import triton_at
-from tests.inference.scratch_triton import QUICK, ScratchTriton, scratch_triton
+from tests.inference.scratch_triton import CONFIG, DEADLY, MODEL, QUICK, ScratchTriton, scratch_triton
 
 TILE = np.full((1, 3, 64, 64), 128, np.uint8)
+LAZY = 'parameters [ { key: "is_lazy" value { string_value: "true" } } ]'
 SERVER = "127.0.0.1:8000"
 
 
 @pytest.fixture
 async def scratch(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncGenerator[ScratchTriton]:
     control = {"LOUPE_TRITON_CONTROL": request.param}
+    config = CONFIG.format(name=QUICK)
+    second = ', { name: "CONTEXT" data_type: TYPE_FP32 dims: [ 7 ] } ]\noutput'
+    add_model(tmp_path / "models" / "with_context", config.replace(" ]\noutput", second))
+    # the probe's tile would end it
+    add_model(tmp_path / "models" / "lazy", config + LAZY, deadly=128)
     # the supervisor of the test leaves it to the probe to find out that Triton has to be started anew
     async with scratch_triton(tmp_path, control, has_secret=True, most_losses=100) as running:
         yield running
+
+
+def add_model(folder: Path, config: str, deadly: int = DEADLY) -> None:
+    """Add a model. A tile that has only the value `deadly` ends its process."""
+    (folder / "configs").mkdir(parents=True)
+    (folder / "1").mkdir()
+    for file in ("config.pbtxt", "configs/cpu.pbtxt"):
+        (folder / file).write_text(config.replace("span_x2", folder.name))
+    (folder / "1" / "model.py").write_text(MODEL.format(seconds=0, deadly=deadly))
 
 
 def triton_of(profile: str) -> Object:

@@ -16,7 +16,7 @@ from tests.chart.objects import Object
 from tests.cluster.control_plane import BUILT
 
 ANSWER_SECONDS = 30.0
-COMMAND_SECONDS = 120.0
+COMMAND_SECONDS = 700.0
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 

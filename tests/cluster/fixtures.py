@@ -16,6 +16,7 @@ from tests.chart.objects import Object
 from tests.cluster.connection import Connection, connection
 from tests.cluster.control_plane import BUILT, control_plane
 from tests.cluster.node import STORAGE_CLASS, Fates, Node
+from tests.cluster.running import Live, live_in
 from tests.cluster.space import Space
 
 NUMBERS = itertools.count(1)
@@ -100,6 +101,16 @@ def imitated(cluster: Cluster) -> Node:
     if cluster.node is None:
         pytest.skip("the fate of pods is decided only on the cluster that the tests make")
     return cluster.node
+
+
+@pytest.fixture(scope="session")
+def live(cluster: Cluster) -> Generator[Live]:
+    """A release whose pods run, which all tests of a session share."""
+    nodes = cluster.connection.get("/api/v1/nodes")["items"]
+    if not any(one["status"].get("nodeInfo", {}).get("kubeletVersion") for one in nodes):
+        pytest.skip("no kubelet runs pods in this cluster")
+    with cluster.space() as space, cluster.space() as outside, live_in(space, outside) as release:
+        yield release
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A namespace of a real cluster, with the same commands as the cluster in memory (`tests.chart.api`)."""
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -69,6 +71,15 @@ class Space:
             there = self.find(kind, name)
             path = self._path(kind, name if there else "")
             self.connection.send("PUT" if there else "POST", path, one, query={"fieldManager": manager})
+
+    def make_secret(self, name: str, values: Mapping[str, str]) -> None:
+        literals = (f"--from-literal={key}={value}" for key, value in values.items())
+        self.kubectl("create", "secret", "generic", name, *literals)
+
+    def patch_secret(self, name: str, values: Mapping[str, str]) -> None:
+        """Change these values of a Secret, as docs/operations.md says."""
+        patch = json.dumps({"stringData": dict(values)})
+        self.kubectl("patch", "secret", name, "--type=merge", "--patch", patch)
 
     def remove(self, kind: str, name: str) -> None:
         self.connection.send("DELETE", self._path(kind, name))

@@ -71,3 +71,19 @@ def test_a_quota_on_limits_refuses_containers_without_limits(space: Space) -> No
     refused = until(lambda: refusals(space), "the quota refuses a pod")
 
     assert any("must specify limits.cpu" in message for message in refused)
+
+
+def test_a_release_recovers_once_its_quota_is_large_enough(space: Space) -> None:
+    release = Installation(space, MAJORS[0])
+    quotas = f"/api/v1/namespaces/{space.namespace}/resourcequotas"
+    small = QUOTA | {"spec": {"hard": AMOUNTS | {"limits.cpu": "4"}}}
+    space.connection.send("POST", quotas, small)
+    with pytest.raises(Refused):
+        release.upgrade("--install", UNTIL_READY, "--timeout", "5s", **LIMITS)
+    until(lambda: any("exceeded quota" in message for message in refusals(space)), "the quota refuses a pod")
+
+    space.connection.send("PATCH", f"{quotas}/team", {"spec": {"hard": AMOUNTS}}, connection.MERGE)
+    space.kubectl("rollout", "restart", "statefulset")
+    release.upgrade(UNTIL_READY, **LIMITS)
+
+    assert release.status() == (2, "deployed")

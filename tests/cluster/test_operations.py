@@ -30,7 +30,7 @@ READERS = {
 
 def rotate(space: Space, secret: str, keys: list[str]) -> dict[str, str]:
     new = {key: f"rotated{key}" * 4 for key in keys}
-    space.kubectl("patch", "secret", secret, "--type=merge", "--patch", json.dumps({"stringData": new}))
+    space.patch_secret(secret, new)
     for workload in READERS[secret]:
         space.kubectl("rollout", "restart", workload)
     for workload in READERS[secret]:
@@ -125,3 +125,31 @@ def test_an_autoscaler_keeps_its_least_number_of_pods_and_pauses(space: Space) -
     release.upgrade(**scaled)
 
     until(lambda: release.replicas()["loupe-gateway"] == 3, "the autoscaler starts three pods again")
+
+
+@of_each_helm
+def test_a_scaler_decides_how_many_workers_there_are_and_helm_keeps_that(space: Space, major: int) -> None:
+    """KEDA itself does not run here: `kubectl scale` changes the number as KEDA does."""
+    release = Installation(space, major)
+    keda = {"inference": {"keda": {"enabled": True, "minReplicas": 0, "maxReplicas": 2}}}
+    release.install(UNTIL_READY, **keda)
+
+    def scale(replicas: int) -> None:
+        space.kubectl("scale", "deployment/loupe-inference", f"--replicas={replicas}")
+        until(lambda: len(workers(space)) == replicas, f"there are {replicas} workers")
+
+    scale(0)
+    release.upgrade(UNTIL_READY, logLevel="DEBUG", **keda)
+    after_upgrade = release.replicas()["loupe-inference"]
+    scale(2)
+    release.rollback(1, UNTIL_READY)
+    after_rollback = release.replicas()["loupe-inference"]
+    scale(0)
+
+    assert (after_upgrade, after_rollback) == (0, 2)
+
+
+def workers(space: Space) -> list[str]:
+    """Return the names of the workers' pods that are not about to end."""
+    pods = [one["metadata"] for one in space.of("Pod") if component(one) == "inference"]
+    return [one["name"] for one in pods if "deletionTimestamp" not in one]

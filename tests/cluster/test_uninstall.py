@@ -25,6 +25,16 @@ def test_an_uninstallation_leaves_secrets_and_volumes(space: Space, major: int) 
     until(lambda: space.everything() == expected, f"{sorted(space.everything() - expected)} are gone")
 
 
+def test_the_command_of_the_page_deletes_the_rest(space: Space) -> None:
+    release = Installation(space, MAJORS[0])
+    release.install(UNTIL_READY)
+    release.uninstall()
+
+    space.kubectl("delete", "pvc,secret", "--selector=app.kubernetes.io/instance=loupe")
+
+    until(lambda: space.everything() == EVERY_NAMESPACE_HAS, "nothing is left")
+
+
 @pytest.mark.parametrize("major", MAJORS)
 def test_a_second_installation_adopts_what_the_first_one_left(space: Space, major: int) -> None:
     release = Installation(space, major)

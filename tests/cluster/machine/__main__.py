@@ -18,12 +18,18 @@ from tests.cluster.waiting import until
 
 NAME = "machine"
 START_SECONDS = 300.0
+CPU_SHARES = "10240"
+"""Ten times what one process has."""
 
 
 def main(command: list[str]) -> int:
     RUN.mkdir()
     for each in Path("/sys/fs/cgroup").glob("*/cgroup.procs"):
-        (each.parent / CGROUPS.lstrip("/")).mkdir(exist_ok=True)
+        group = each.parent / CGROUPS.lstrip("/")
+        group.mkdir(exist_ok=True)
+        # beside a busy machine's processes all pods together would count as one of them
+        if (shares := group / "cpu.shares").exists():
+            shares.write_text(CPU_SHARES)
     with ExitStack() as exits:
         kubeconfig = exits.enter_context(control_plane(RUN))
         connected = exits.enter_context(connection(kubeconfig))
@@ -35,6 +41,7 @@ def main(command: list[str]) -> int:
         until(lambda: " Ready" in connected.kubectl("get", "nodes"), "the node is ready", START_SECONDS)
         values = os.environ.get("LOUPE_CLUSTER_VALUES") or str(Path(__file__).with_name("values.yaml"))
         environment = os.environ | {"KUBECONFIG": str(kubeconfig), "LOUPE_CLUSTER_VALUES": values}
+        environment["LOUPE_CLUSTER_POLICIES"] = "enforced"
         return subprocess.run(command, env=environment, check=False).returncode
 
 
@@ -73,6 +80,15 @@ def node(kubeconfig: Path) -> Generator[None]:
             "--metrics-bind-address=127.0.0.1:10249",
         ],
         "coredns": ["-conf", str(RUN / "Corefile")],
+        # enforces NetworkPolicies, as in k3s
+        "kube-router": [
+            *named,
+            "--run-router=false",
+            "--run-firewall=true",
+            "--run-service-proxy=false",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--health-port=0",
+        ],
     }
     with ExitStack() as exits:
         for name, each in arguments.items():

@@ -1,7 +1,8 @@
 """Assembles the images of a release without Docker: `python -m tests.cluster.machine.images`.
 
 They have what `deploy/images/Dockerfile` and `tests/containers/Dockerfile` give them: Debian with Python, the
-locked packages, the members, the stores' wheels, Triton and the models. All images share two layers.
+locked packages, the members, the stores' wheels, Triton, the models and the console. All images share two
+layers.
 """
 
 import hashlib
@@ -28,13 +29,14 @@ PACKAGES = Path("lib/python3.11/site-packages")
 TAG = "tests"
 PATHS = "/opt/loupe/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = [f"PATH={PATHS}", "HOME=/tmp", "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1"]
+CONSOLE = "GATEWAY_CONSOLE_FOLDER=/opt/loupe/console"
 TRITON = ["LOUPE_TRITON_VENV=/opt/triton", "LOUPE_TRITON_ADDRESS=0.0.0.0"]
 
 
 def main() -> None:
     shutil.rmtree(STAGE, ignore_errors=True)
     install_services()
-    copy_triton()
+    copy_triton_and_console()
     copy_programs()
     base, ours = BUILT / "base.tar", BUILT / "layer.tar"
     with tarfile.open(ours, "w") as layer:
@@ -71,7 +73,7 @@ def install_services() -> None:
             shutil.copytree(source / "migrations", folder / "migrations")
 
 
-def copy_triton() -> None:
+def copy_triton_and_console() -> None:
     environment = STAGE / "opt" / "triton"
     _uv("venv", "--python", PYTHON, str(environment))
     installed = REPOSITORY / ".loupe" / "triton" / PACKAGES
@@ -81,6 +83,7 @@ def copy_triton() -> None:
     stub.unlink(missing_ok=True)
     shutil.copy(server / "python_backend_stubs" / "3.11" / stub.name, stub)
     shutil.copytree(REPOSITORY / ".loupe" / "models", STAGE / "models", symlinks=True)
+    shutil.copytree(REPOSITORY / ".loupe" / "console" / "dist", STAGE / "opt" / "loupe" / "console")
 
 
 def copy_programs() -> None:
@@ -101,7 +104,7 @@ def configurations() -> dict[str, Mapping[str, Any]]:
     return {
         **{
             f"docker.io/library/loupe-{name}:{TAG}": user
-            | {"Env": ENVIRONMENT, "Cmd": ["python", "-m", name], "WorkingDir": f"/app/{name}"}
+            | {"Env": [*ENVIRONMENT, CONSOLE], "Cmd": ["python", "-m", name], "WorkingDir": f"/app/{name}"}
             for name in NAMES
         },
         f"docker.io/library/loupe-triton-cpu:{TAG}": user

@@ -1,4 +1,4 @@
-"""Check that every model upscales a tile. The kubelet runs this script inside Triton's container.
+"""Check that every model upscales a tile, except lazy ones. The kubelet runs it inside Triton's container.
 
 Triton's own health checks stay green when the process of a model has died or the GPU has failed. Triton never
 collects a dead process. Its threads, descriptors and shared memory stay, if the model is loaded again too, so
@@ -8,6 +8,7 @@ has no time limit: the probe has one.
 # ruff: noqa: INP001, S310, T201  a script: the kubelet shows what it prints, and the one URL is a constant
 
 import json
+import math
 import os
 import struct
 import sys
@@ -23,6 +24,7 @@ SIDE = 64
 MOST_DEAD = 5
 """After this many dead processes of models, Triton has to be started anew."""
 GREY = {"UINT8": b"\x80", "FP32": struct.pack("<f", 0.5)}
+ZERO = {"FP32": bytes(4)}
 
 
 def request(path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
@@ -36,15 +38,28 @@ def loaded_models() -> list[dict[str, Any]]:
     return [model for model in json.loads(request("repository/index", b"{}")) if model.get("state")]
 
 
+def is_lazy(model: str) -> bool:
+    """Return whether the model's process loads it at the first tile. The probe does not make it do so."""
+    parameters = json.loads(request(f"models/{model}/config")).get("parameters", {})
+    return parameters.get("is_lazy", {}).get("string_value") == "true"
+
+
 def upscale_tile(model: str) -> None:
     """Upscale a grey tile. Raise `HTTPError` if Triton refuses."""
-    [expected] = json.loads(request(f"models/{model}"))["inputs"]
-    tile = GREY[expected["datatype"]] * (3 * SIDE * SIDE)
-    image = {"name": expected["name"], "shape": [1, 3, SIDE, SIDE], "datatype": expected["datatype"]}
-    image["parameters"] = {"binary_data_size": len(tile)}
+    tensors: list[bytes] = []
+    inputs: list[dict[str, Any]] = []
+    for expected in json.loads(request(f"models/{model}"))["inputs"]:
+        if expected["name"] == "IMAGE":
+            shape, value = [1, 3, SIDE, SIDE], GREY[expected["datatype"]]
+        else:  # what some models want to know of the whole picture
+            shape, value = [1, *expected["shape"][1:]], ZERO[expected["datatype"]]
+        tensors.append(value * math.prod(shape))
+        sizes = {"parameters": {"binary_data_size": len(tensors[-1])}}
+        inputs.append({"name": expected["name"], "shape": shape, "datatype": expected["datatype"]} | sizes)
     output = {"name": "UPSCALED", "parameters": {"binary_data": True}}
-    header = json.dumps({"inputs": [image], "outputs": [output]}).encode()
-    request(f"models/{model}/infer", header + tile, {"Inference-Header-Content-Length": str(len(header))})
+    header = json.dumps({"inputs": inputs, "outputs": [output]}).encode()
+    body = header + b"".join(tensors)
+    request(f"models/{model}/infer", body, {"Inference-Header-Content-Length": str(len(header))})
 
 
 def problem(model: dict[str, Any]) -> str:
@@ -52,7 +67,8 @@ def problem(model: dict[str, Any]) -> str:
     if model["state"] != "READY":
         return f"{model['name']} is {model['state']}: {model.get('reason', '')}"
     try:
-        upscale_tile(model["name"])
+        if not is_lazy(model["name"]):
+            upscale_tile(model["name"])
     except urllib.error.HTTPError as error:
         return f"{model['name']} answered {error.code}: {error.read().decode()}"
     return ""

@@ -11,7 +11,8 @@ give_up_later() {
     echo "waiting: $1"
     sleep 2
 }
-until pg_isready --quiet; do give_up_later "PostgreSQL at $PGHOST does not answer"; done
+# a name is needed: the pod's user may have no entry in the image
+until pg_isready --quiet --username=postgres; do give_up_later "PostgreSQL at $PGHOST does not answer"; done
 # save SERVICE ROLE DATABASE PASSWORD
 save() {
     PGPASSWORD=$4 pg_dump --username="$2" --format=custom --file="$DUMPS/$1.dump" "$3"
