@@ -19,6 +19,7 @@ REPEATED_IN = {
     "clients/typescript/package.json": NPM,
     "clients/typescript/package-lock.json": NPM,
     "clients/typescript/src/version.ts": re.compile(r'(VERSION = ")([^"]*)'),
+    "docs/own-models.md": re.compile(r"(loupe-model-builder:)([0-9.]+)"),
     "docs/sdk-typescript.md": re.compile(r"(loupe-client-)([0-9.]+)(?=\.tgz)"),
 }
 """Files that repeat the version. The groups of a pattern: the text before the version, and the version."""

@@ -27,7 +27,7 @@ class Costs:
     """The throughput of direct uploads, and the work of the gateway for one."""
 
     mb_per_second: float
-    """Of eight uploads at a time, each prepared at the gateway and put into the store."""
+    """The throughput of eight uploads at a time, each prepared at the gateway and put into the store."""
     over_store_client: float
     """This throughput, divided by that of the store's own client with eight threads."""
     gateway_cpu_ms: float

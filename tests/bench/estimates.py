@@ -27,7 +27,7 @@ class Errors:
     """The differences between estimates and the truth."""
 
     within_percent: float
-    """Percent of the images that took a time within the range that was told before their upload."""
+    """Percent of the images that took a time within the range that was estimated before their upload."""
     median_percent: float
     """Median of the difference, in percent of the seconds that the image took."""
     smallest_ratio: float
@@ -35,13 +35,13 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What was told of one image, and what it then took."""
+class Estimated:
+    """The estimates of one image, and the seconds that it then took."""
 
     seconds: int
     """The estimate on acceptance."""
     is_within: bool
-    """Whether it took a time within the range that was told before its upload."""
+    """Whether it took a time within the range that was estimated before its upload."""
     real_seconds: float
 
 
@@ -67,8 +67,8 @@ async def errors(running: Stack) -> Errors:
             image_id = await upload_image(client, upload.data, upload.name, scale_factor=upload.scale)
             await wait_for_status(client, image_id, "completed", every=0.25)
         await asyncio.sleep(ANNOUNCED_AFTER_SECONDS)
-        alone = [await _told_and_real(client, [upload]) for upload in uploads() * 2]
-        found = [*chain(*alone), *await _told_and_real(client, uploads() * 2)]
+        alone = [await _estimated(client, [upload]) for upload in uploads() * 2]
+        found = [*chain(*alone), *await _estimated(client, uploads() * 2)]
     return Errors(
         sum(one.is_within for one in found) / len(found) * 100,
         statistics.median(abs(one.seconds - one.real_seconds) / one.real_seconds for one in found) * 100,
@@ -76,18 +76,18 @@ async def errors(running: Stack) -> Errors:
     )
 
 
-async def _told_and_real(client: httpx2.AsyncClient, uploads: list[Upload]) -> list[Told]:
-    """Upload all at once. Return what was told of each and what it took."""
+async def _estimated(client: httpx2.AsyncClient, uploads: list[Upload]) -> list[Estimated]:
+    """Upload all at once. Return the estimates of each and the seconds that it took."""
     ranges, accepted = list[dict[str, int]](), list[dict[str, Any]]()
     for upload in uploads:
         ranges.append(await _range_of(client, upload))
         image_id = await upload_image(client, upload.data, upload.name, scale_factor=upload.scale)
         accepted.append(await get_image(client, image_id))
-    found = list[Told]()
+    found = list[Estimated]()
     for range_, image in zip(ranges, accepted, strict=True):
         done = await wait_for_status(client, image["id"], "completed", seconds=600, every=0.25)
         real = done["queue_time"] + done["processing_time"]
-        found.append(Told(image["estimated_seconds"], range_["low"] <= real <= range_["high"], real))
+        found.append(Estimated(image["estimated_seconds"], range_["low"] <= real <= range_["high"], real))
     return found
 
 

@@ -33,8 +33,9 @@ def ssim(one: Image.Image, other: Image.Image) -> float:
 
 
 def ms_ssim(one: Image.Image, other: Image.Image) -> float:
-    """Return the multi-scale SSIM, which follows what people prefer more closely. A side has 184 pixels or
-    more.
+    """Return the multi-scale SSIM, which follows the preference of people more closely than SSIM.
+
+    Each side of the pictures has at least 184 pixels.
     """
     x, y, result = luma(one), luma(other), 1.0
     for scale, weight in enumerate(SCALE_WEIGHTS):

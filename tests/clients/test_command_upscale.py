@@ -163,8 +163,9 @@ async def test_a_picture_comes_from_standard_input_and_is_charged_once(
     named = await shell.run("sh", "-c", command.format("large.png"))
     piped = await shell.run("sh", "-c", command.format("- --format png") + " > piped.png")
     nothing = await shell.loupe("upscale", "-")
+    dry = await shell.run("sh", "-c", command.format("dry.png --scale 3 --dry-run"))
 
-    assert (named.code, piped.code, nothing.code) == (0, 0, 2), named.err + piped.err
+    assert (named.code, piped.code, nothing.code, dry.code) == (0, 0, 2, 2), named.err + piped.err
     assert size_of(tmp_path / "large.png") == (SIZE[0] * 2, SIZE[1] * 2)
     assert (tmp_path / "large.png").read_bytes() == (tmp_path / "piped.png").read_bytes()
     assert "nothing on standard input" in nothing.err

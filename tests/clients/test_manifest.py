@@ -52,3 +52,4 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_done(tmp_path: 
     assert why_left_out(photo) is None
     with pytest.raises(PermissionError):
         why_left_out(closed)
+    (tmp_path / "closed").chmod(0o700)  # else pytest could not remove it

@@ -21,7 +21,7 @@ UV = REPOSITORY / ".loupe" / "uv" / "bin" / "uv"
 DATE = {"SOURCE_DATE_EPOCH": "1700000000"}
 NEEDED = ("httpx2", "pydantic")
 VERSIONS = [(3, minor) for minor in range(10, 15)]
-"""What pyproject.toml names. Lint checks the oldest and the newest statically."""
+"""The versions that pyproject.toml names. Lint checks the oldest and the newest statically."""
 
 
 def interpreters() -> list[Path]:

@@ -17,13 +17,13 @@ from tests.cluster.space import Space
 from tests.cluster.visitor import PORT, Visitor
 
 SERVICES = ("gateway", "auth", "images", "billing", "inference", "outbound")
-KEPT = "kubernetes.io/metadata.name"
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
 COMPONENT = "app.kubernetes.io/component"
 
 
 def values_with(visitor: Visitor) -> dict[str, Any]:
     """Return values with which webhooks may go to the visitor: `outbound` refuses private addresses."""
-    peers = [{"namespaceSelector": {"matchLabels": {KEPT: visitor.space.namespace}}}]
+    peers = [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: visitor.space.namespace}}}]
     settings = {"allow": visitor.webhooks, "allow_http": "true", "ports": f"443,8443,{PORT}"}
     egress = [{"to": peers, "ports": [{"port": PORT}]}]
     return {

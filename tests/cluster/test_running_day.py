@@ -157,9 +157,9 @@ async def test_an_image_survives_that_all_pods_are_killed(live: Live) -> None:
 
     async with live.client(token) as jane:
         await wait_for_status(jane, image, "completed", seconds=LONG_SECONDS, every=0.5)
-        until_used = await count_used_images(jane)
+        used = await count_used_images(jane)
         await upscale(jane)
-    assert until_used == 1
+    assert used == 1
 
 
 async def test_a_release_whose_pods_are_all_evicted_goes_on_by_itself(live: Live) -> None:

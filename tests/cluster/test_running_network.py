@@ -6,6 +6,7 @@ import pytest
 
 from tests.chart.design import CALLS, METRICS, PORTS
 from tests.cluster.running import SERVICES, Live
+from tests.cluster.space import Space
 from tests.cluster.visitor import NAME, PORT, Address, connections
 
 OTHERS = {"nats": ("6222", "8222")}
@@ -29,8 +30,8 @@ def addresses(live: Live) -> set[Address]:
     return found
 
 
-def reached(space: object, workload: str, addresses: set[Address]) -> set[str]:
-    return {name for name, _, _ in connections(space, workload, addresses)}  # type: ignore[arg-type]
+def reached(space: Space, workload: str, addresses: set[Address]) -> set[str]:
+    return {name for name, _, _ in connections(space, workload, addresses)}
 
 
 def names_of(*components: str) -> set[str]:

@@ -36,7 +36,7 @@ SECONDS_TO_END = 90
 
 @dataclass
 class SilentHost:
-    """Answers no request until `may_answer` is set. `asked` counts the requests that wait now."""
+    """Answers no request until `may_answer` is set. `asked` counts the requests so far."""
 
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
     asked: int = 0

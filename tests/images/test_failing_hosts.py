@@ -21,5 +21,6 @@ def test_the_failures_of_one_user_count_for_no_other_and_end_with_a_success_or_a
     assert not hosts.is_left_alone(JANE, url)
     for _ in range(MOST_IN_A_ROW):
         hosts.note_failure(JANE, url)
+    assert hosts.is_left_alone(JANE, url)
     hosts.note_success(JANE, url)
     assert not hosts.is_left_alone(JANE, url)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,10 @@ def test_memory_is_never_released_during_a_use(idle: Any) -> None:
         released.set()
 
     in_use = idle.IdleRelease(release, 0.0)
-    for _ in range(200):
+    for _ in range(50):
         with in_use:
             is_used = True
+            time.sleep(0.001)  # the other thread could release now
             is_used = False
     assert released.wait(LONG)
     in_use.close()

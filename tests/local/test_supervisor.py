@@ -81,7 +81,7 @@ async def test_a_process_that_starts_too_slowly_is_stopped(tmp_path: Path) -> No
 
 async def test_a_stuck_process_is_started_anew(tmp_path: Path) -> None:
     output: Lines = []
-    stuck = [False]  # a list, because the process asks for it
+    stuck = [False]  # a list, because the lambda reads it later
     process = replace(a_process(POLITE, output, ready="up"), is_stuck=lambda: stuck[0])
 
     async with a_supervisor(tmp_path, output) as supervisor:

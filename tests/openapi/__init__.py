@@ -1,1 +1,1 @@
-"""What an update of the API must not break: clients that were made for the last release."""
+"""Checks that an update of the API breaks no client that was made for the last release."""

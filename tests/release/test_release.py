@@ -110,6 +110,7 @@ def test_a_release_is_a_commit_an_annotated_tag_and_its_files(repository: Path) 
         "clients/typescript/src/version.ts",
         "deploy/compose/compose.yaml",
         "deploy/helm/loupe/Chart.yaml",
+        "docs/own-models.md",
         "docs/sdk-typescript.md",
         "tests/openapi/released.json",
     }
@@ -272,6 +273,7 @@ def test_the_version_is_written_wherever_it_is_repeated(repository: Path) -> Non
         "clients/typescript/src/version.ts",
         "deploy/compose/compose.yaml",
         "deploy/helm/loupe/Chart.yaml",
+        "docs/own-models.md",
         "docs/sdk-typescript.md",
     ]
 

@@ -33,7 +33,7 @@ const en = {
   by: "by {who}",
   lettersExplain: "Messages that a service gave up after several tries. Remove the cause, then have them handled again.",
   webhooksExplain: "Receivers that do not answer as they should. What waits for them is sent again by itself, for three days.",
-  settingsExplain: "Each service tells its own. Those in bold differ from the default.",
+  settingsExplain: "Each service reports its own. Those in bold differ from the default.",
   noWorkers: "No worker has announced itself, so nothing is upscaled.",
   announced: "announced itself {when}",
   places: "{n} at a time",

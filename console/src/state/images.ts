@@ -7,7 +7,7 @@ import { noteBatch, noteBatchGone } from "./batches";
 export const images = signal<ReadonlyMap<number, Image>>(new Map());
 /** Counts the times at which lists must be read anew. */
 export const resets = signal(0);
-/** True while events do not tell what happens, as without the broker. The list is then read again and again. */
+/** True while images change and no events arrive, as without the broker. The list is then read again and again. */
 export const isUninformed = signal(false);
 const RECENT = 24;
 const SHORTEST_SILENCE_MS = 5000;
@@ -94,6 +94,7 @@ function readInSilence(): () => void {
     const isSilent = Date.now() - heardAt >= SHORTEST_SILENCE_MS;
     if (isSilent && !document.hidden && newestFirst.value.some(isUnderWay)) {
       const found = await readRecent().catch(() => []);
+      if (isStopped) return; // they are those of a user who has signed out
       const news = found.filter(({ id, status }) => (images.value.get(id)?.status ?? status) !== status);
       if (news.length > 0) isUninformed.value = true;
       put(...found);
@@ -101,10 +102,11 @@ function readInSilence(): () => void {
     } else {
       pause = SHORTEST_SILENCE_MS;
     }
-    if (!isStopped) timer = window.setTimeout(look, pause);
+    timer = window.setTimeout(look, pause);
   }
   return () => {
     isStopped = true;
+    isUninformed.value = false;
     window.clearTimeout(timer);
   };
 }

@@ -68,7 +68,7 @@ export const de: Texts = {
     tooMany: "In diesem Monat sind {left} Bilder übrig, ausgewählt sind {n}",
     noLimit: "Bilder ohne Grenze",
     unseen: "Ihr Browser kann dieses Format nicht zeigen. Loupe kann es lesen.",
-    unknown: "Das ist vielleicht kein Bild, das Loupe lesen kann.",
+    unknown: "Vielleicht kann Loupe diese Datei nicht lesen.",
     retryAll: "Alle {n} noch einmal",
     paste: "Sie können ein Bild oder eine Adresse auch einfügen.",
     recent: "Ihre Bilder",

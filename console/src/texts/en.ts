@@ -67,7 +67,7 @@ export const en = {
     tooMany: "{left} images are left this month, and you have chosen {n}",
     noLimit: "no limit on images",
     unseen: "Your browser cannot show this format. Loupe can read it.",
-    unknown: "This may be no picture that Loupe can read.",
+    unknown: "Loupe may not be able to read this file.",
     retryAll: "Try all {n} again",
     paste: "You can also paste a picture or a link.",
     recent: "Your pictures",

@@ -21,8 +21,9 @@ Work = Callable[[], Awaitable[object]]
 
 
 async def loupe(running: Stack, data: bytes, result: Path, *, client_token: str) -> Result:
-    """Return what one picture costs all of Loupe. The peak is that of Triton and the worker, with each shared
-    page counted once.
+    """Return what one picture costs all of Loupe.
+
+    The peak is that of Triton and the worker, with each shared page counted once.
     """
     supervisor = running.stores.supervisor
     pids = [supervisor.pid("triton"), supervisor.pid("inference")]

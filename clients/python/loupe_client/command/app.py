@@ -61,11 +61,11 @@ def run(arguments: Sequence[str]) -> int:
     except (SystemExit, BrokenPipeError) as end:
         return code_of_exit(end)
     except (LoupeError, OSError) as error:
-        return told(error, as_json="--json" in arguments)
+        return report(error, as_json="--json" in arguments)
     return result if isinstance(result, int) else exits.DONE
 
 
-def told(error: LoupeError | OSError, *, as_json: bool) -> int:
+def report(error: LoupeError | OSError, *, as_json: bool) -> int:
     """Print an error, and return its exit code. An `OSError` is about a user's file, or about the output."""
     if isinstance(error, LoupeError):
         tell(error, as_json=as_json)
@@ -74,12 +74,6 @@ def told(error: LoupeError | OSError, *, as_json: bool) -> int:
     tell(LoupeError(f"{error.filename}: {reason}" if error.filename else f"{reason}."), as_json=as_json)
     drop_output()
     return exits.SOME_FAILED
-
-
-def output_closed() -> int:
-    """Return the exit code for output that nobody reads any more, as in `loupe ls | head`."""
-    drop_output()
-    return exits.OUTPUT_CLOSED
 
 
 def code_of_exit(end: SystemExit | BrokenPipeError) -> int:

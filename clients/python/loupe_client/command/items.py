@@ -107,8 +107,8 @@ def of_folder(folder: Path, naming: Naming, *, recursive: bool, is_one_of_severa
 def files_below(folder: Path, left_out: str, *, recursive: bool) -> Iterator[Path]:
     """Yield the files of a folder in the order of their names, without hidden ones and without results.
 
-    What is no file is among them, such as a link that leads nowhere or a folder that cannot be read, so that
-    its fate is told. Raise `OSError` if the folder itself cannot be read.
+    Links that lead nowhere and folders that cannot be read are among them, so that the run reports them.
+    Raise `OSError` if the folder itself cannot be read.
     """
     with os.scandir(folder) as scanned:
         entries = sorted(scanned, key=lambda entry: entry.name)

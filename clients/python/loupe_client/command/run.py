@@ -37,7 +37,7 @@ OF_ALL_FILES = {
 }
 """Options that are wrong for every file, if they are wrong for one."""
 FORMAT, NO_SUCH_CHOICE = "output_format", "must be one of"
-"""How the server says that it does not know a value, whatever the file is."""
+"""The field and the words with which the server refuses an unknown format, whatever the file is."""
 
 
 def why_left_out(item: Item) -> str | None:
