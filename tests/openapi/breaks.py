@@ -34,15 +34,18 @@ def _of_operation(name: str, old: Json, new: Json, before: Json, after: Json) ->
     was_needed = {ability for each in before.get("security", ()) for ability in each.get("token", ())}
     for ability in {a for each in after.get("security", ()) for a in each.get("token", ())} - was_needed:
         yield f"{name} needs the ability {ability}"
-    bodies = [each.get("requestBody", {}).get("content", {}) for each in (before, after)]
-    yield from _of_content(f"{name}, body", Comparison(old, new, is_sent=True), *bodies)
+    bodies = [each.get("requestBody", {}) for each in (before, after)]
+    if bodies[1].get("required") and not bodies[0].get("required"):
+        yield f"{name}, body is required"
+    contents = [each.get("content", {}) for each in bodies]
+    yield from _of_content(f"{name}, body", Comparison(old, new, is_sent=True), *contents)
     for status, answer in before["responses"].items():
         answers = after["responses"].get(status)
         if answers is None and status < "300":
             yield f"{name} does not answer {status}"
         elif answers:
             where = f"{name}, answer {status}"
-            contents = answer.get("content", {}), answers.get("content", {})
+            contents = [each.get("content", {}) for each in (answer, answers)]
             yield from _of_content(where, Comparison(old, new, is_sent=False), *contents)
             for header in answer.get("headers", {}).keys() - answers.get("headers", {}).keys():
                 yield f"{where}: the header {header} is gone"
@@ -119,7 +122,9 @@ class Comparison:
 
 def _narrowed(where: str, before: Json, after: Json) -> Iterator[str]:
     """Yield what a client may not send any more."""
-    if "enum" in after:
+    if "enum" in after and "enum" not in before and "const" not in before:
+        yield f"{where} takes a few values only"
+    elif "enum" in after:
         for value in (each for each in before.get("enum", ()) if each not in after["enum"]):
             yield f"{where} does not take {value!r}"
     if "enum" in before:  # a client sends these values alone, which are short
