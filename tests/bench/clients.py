@@ -15,6 +15,7 @@ import psutil
 from PIL import Image
 
 from loupe_local.stack import Stack
+from tests.bench.figures import Figure
 from tests.bench.measure import MIB
 from tests.bench.replayed import replayed
 from tests.client import client_of, upload_image, wait_for_status
@@ -66,6 +67,14 @@ class Costs:
     import_ms: float
     memory_growth: float
     """Memory of the command at the end of a run of 10,000 files, divided by that after 2,000."""
+
+    def figures(self) -> dict[str, Figure]:
+        return {
+            "command_rate_over_parallel_curl": Figure(self.command_over_curl, at_least=0.95),
+            "sdk_cpu_ms_per_call_over_httpx2": Figure(self.cpu_ms_per_call, at_most=2),
+            "sdk_import_cpu_ms": Figure(self.import_ms, at_most=150),
+            "command_memory_after_10000_files_over_2000": Figure(self.memory_growth, at_most=1.1),
+        }
 
 
 async def costs(running: Stack, rounds: int) -> Costs:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from loupe_local.stack import Stack
+from tests.bench.figures import Figure
 from tests.bench.measure import cpu_seconds, repeated
 from tests.client import client_of, wait_for_status
 from tests.gateway.harness import People
@@ -32,6 +33,13 @@ class Costs:
     """This throughput, divided by that of the store's own client with eight threads."""
     gateway_cpu_ms: float
     """CPU time of the gateway to prepare an upload and to accept the image."""
+
+    def figures(self) -> dict[str, Figure]:
+        return {
+            "direct_uploads_mb_per_second": Figure(self.mb_per_second),
+            "direct_uploads_mb_per_second_over_store_client": Figure(self.over_store_client, at_least=0.9),
+            "gateway_cpu_ms_per_direct_upload": Figure(self.gateway_cpu_ms, at_most=5),
+        }
 
 
 async def costs(running: Stack) -> Costs:

@@ -14,6 +14,7 @@ import httpx2
 from PIL import Image
 
 from loupe_local.stack import Stack
+from tests.bench.figures import Figure
 from tests.bench.pipeline import PHOTO
 from tests.client import client_of, get_image, upload_image, wait_for_status
 from tests.pixels import encoded
@@ -32,6 +33,13 @@ class Errors:
     """Median of the difference, in percent of the seconds that the image took."""
     smallest_ratio: float
     """The estimate that fell most short: its seconds over the real ones."""
+
+    def figures(self) -> dict[str, Figure]:
+        return {
+            "estimates_whose_range_holds_percent": Figure(self.within_percent, at_least=80),
+            "estimate_error_median_percent": Figure(self.median_percent, at_most=25),
+            "estimate_over_real_seconds_smallest": Figure(self.smallest_ratio, at_least=0.5),
+        }
 
 
 @dataclass(frozen=True, slots=True)
