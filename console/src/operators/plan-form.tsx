@@ -23,6 +23,7 @@ export function PlanForm({ found, onChange }: { found: ManagedUser; onChange: ()
     const one = { params: { path: { user_id: found.id } } };
     if (plan !== found.plan) {
       await bodyOf(operators.PUT("/api/admin/users/{user_id}/plan", { ...one, body: { plan } }));
+      onChange(); // the quota may be refused, and the next attempt must not change the plan again
     }
     if (quota !== "plan" || (found.has_custom_quota && plan === found.plan)) {
       const typed = images as unknown as number; // the API reads the text, and says what is wrong with another one

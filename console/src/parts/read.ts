@@ -1,4 +1,4 @@
-import { type Dispatch, type StateUpdater, useEffect, useState } from "preact/hooks";
+import { type Dispatch, type StateUpdater, useEffect, useRef, useState } from "preact/hooks";
 import { resets } from "../state/images";
 
 interface Read<Found> {
@@ -12,11 +12,17 @@ interface Read<Found> {
 export function useRead<Found>(read: () => Promise<Found>, key: unknown = undefined): Read<Found> {
   const [found, setFound] = useState<Found>();
   const [error, setError] = useState<unknown>();
+  const current = useRef(key);
+  current.current = key;
   const reload = (): void => {
-    read().then((answer) => {
+    const unlessLate = <Value,>(set: (value: Value) => void) => (value: Value): void => {
+      if (current.current === key) set(value); // an answer may come after the key has changed
+    };
+    const keep = (answer: Found): void => {
       setError(undefined);
       setFound(() => answer);
-    }, setError);
+    };
+    read().then(unlessLate(keep), unlessLate(setError));
   };
   useEffect(reload, [key, resets.value]);
   return { found, error, reload, setFound };
