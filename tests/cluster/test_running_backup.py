@@ -61,7 +61,7 @@ async def test_a_backup_is_restored_in_another_namespace(
         space.make_secret("backup-keys", KEYS)
         space.make_secret("loupe-auth-credentials", {key: kept[key] for key in ("secret", "webhooks")})
         restored.install(paused=True, backup=backup["backup"] | {"restore": "latest"})
-        told = space.kubectl("logs", "job/loupe-restore", "--all-containers")
+        log = space.kubectl("logs", "job/loupe-restore", "--all-containers")
         restored.upgrade(**backup)
 
         async with restored.client(token) as jane:
@@ -69,6 +69,6 @@ async def test_a_backup_is_restored_in_another_namespace(
             await upscale(jane)
         missing = restored.admin("objects", "check")
 
-    assert "restored the database auth" in told
+    assert "restored the database auth" in log
     assert size == (32, 32)
     assert "Images with a missing object: 0." in missing

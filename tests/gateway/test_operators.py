@@ -230,11 +230,11 @@ async def test_queue_storage_and_workers_are_shown_here_and_in_the_terminal(
     storage = (await console.get("/api/admin/storage")).json()["data"]
     workers = (await console.get("/api/admin/workers")).json()["data"]
 
-    told = [await result_of(stack, noun) for noun in ("queue", "storage", "settings")]
+    shown = [await result_of(stack, noun) for noun in ("queue", "storage", "settings")]
 
-    assert told[0]["workers"][0]["name"] in [worker["name"] for worker in workers]
-    assert told[1].keys() == storage.keys()
-    assert {one["service"] for one in told[2]["settings"]} == {"auth", "billing", "images", "outbound"}
+    assert shown[0]["workers"][0]["name"] in [worker["name"] for worker in workers]
+    assert shown[1].keys() == storage.keys()
+    assert {one["service"] for one in shown[2]["settings"]} == {"auth", "billing", "images", "outbound"}
     assert queue["workers"] == sum(worker["is_alive"] for worker in workers) == 1
     assert "faithful" in queue["models"]
     assert queue["waiting"] >= queue["waiting_priority"] >= 0

@@ -12,6 +12,7 @@ import pytest
 from common import messages
 from images.domain import library
 from images.tables import Status
+from inference import store_outage
 from inference.networks.network import BadAnswer
 from inference.triton.canary import CANARY
 from inference.triton.errors import TritonFailed
@@ -164,9 +165,10 @@ async def test_a_store_that_stays_away_excuses_the_attempt(harness: Harness) -> 
 @pytest.mark.parametrize("status", [429, 507])
 @pytest.mark.parametrize("method", [b"GET", b"PUT"])
 async def test_an_attempt_survives_a_store_that_fails_for_a_while(
-    harness: Harness, stores: Stores, method: bytes, status: int
+    harness: Harness, stores: Stores, monkeypatch: pytest.MonkeyPatch, method: bytes, status: int
 ) -> None:
     """A full store answers 507, and a busy one 429. Other faults of a server are repeated by its client."""
+    monkeypatch.setattr(store_outage, "FIRST_PAUSE_SECONDS", 0.01)
     image = await harness.job()
 
     async with FailingStore(stores.s3.endpoint, method, status, times=2) as store:
