@@ -164,12 +164,16 @@ async def test_a_picture_comes_from_standard_input_and_is_charged_once(
     piped = await shell.run("sh", "-c", command.format("- --format png") + " > piped.png")
     nothing = await shell.loupe("upscale", "-")
     dry = await shell.run("sh", "-c", command.format("dry.png --scale 3 --dry-run"))
+    charged = await used(own)
+    [image] = [image async for image in own.images.list()]
+    await own.images.delete(image.id)
+    anew = await shell.run("sh", "-c", command.format("anew.png"))
 
     assert (named.code, piped.code, nothing.code, dry.code) == (0, 0, 2, 2), named.err + piped.err
     assert size_of(tmp_path / "large.png") == (SIZE[0] * 2, SIZE[1] * 2)
     assert (tmp_path / "large.png").read_bytes() == (tmp_path / "piped.png").read_bytes()
     assert "nothing on standard input" in nothing.err
-    assert await used(own) == 1
+    assert (charged, anew.code, await used(own)) == (1, 0, 2), anew.err
 
 
 async def test_one_file_goes_to_the_name_and_format_of_the_output(

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from loupe_client import Loupe, Upscaled
 from loupe_client.command import exits
 from loupe_client.command.context import client_of
 from loupe_client.command.run import taken
-from loupe_client.errors import InvalidInput
+from loupe_client.errors import ImageFailed, InvalidInput, NotFound
 from loupe_client.options import fields_of
 from loupe_client.pictures import format_of
 
@@ -38,13 +39,26 @@ def upscale(server: str | None, options: Mapping[str, Any], output: str | None, 
         data = sys.stdin.buffer.read()
         if not data:
             raise InvalidInput("There is nothing on standard input.")
-        upscaled = client.upscale(data, filename=NAME, idempotency_key=key_of(data, options), **options)
+        upscaled = upscale_once(client, data, options)
         if place:
             upscaled.save(place)
         else:
             sys.stdout.buffer.write(upscaled.read())
             sys.stdout.buffer.flush()
     return exits.DONE
+
+
+def upscale_once(client: Loupe, data: bytes, options: Mapping[str, Any]) -> Upscaled:
+    """Upscale a picture, or take its image of an earlier run.
+
+    An image that was deleted meanwhile, or that failed without a fault of the picture, is made anew.
+    """
+    try:
+        return client.upscale(data, filename=NAME, idempotency_key=key_of(data, options), **options)
+    except (ImageFailed, NotFound) as error:
+        if isinstance(error, ImageFailed) and not error.retryable:
+            raise
+    return client.upscale(data, filename=NAME, **options)
 
 
 def key_of(data: bytes, options: Mapping[str, Any]) -> str:
