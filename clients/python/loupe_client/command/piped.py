@@ -20,12 +20,16 @@ SOURCE = "-"
 NAME = "image"
 
 
-def upscale(server: str | None, options: Mapping[str, Any], output: str | None, *, overwrite: bool) -> int:
+def upscale(
+    server: str | None, options: Mapping[str, Any], output: str | None, *, overwrite: bool, dry_run: bool
+) -> int:
     """Upscale the picture on standard input, and return the exit code.
 
     The same picture with the same options is the same image of the server for a day, so that a repetition is
     not charged again. Raise `InvalidInput` if there is no picture or no place for the result.
     """
+    if dry_run:
+        raise InvalidInput("A dry run needs files, folders or links, and not standard input.")
     place = None if output in (None, SOURCE) else Path(str(output))
     if place is None and sys.stdout.isatty():
         raise InvalidInput("The result would go to the terminal. Name a file with -o, or send it on.")

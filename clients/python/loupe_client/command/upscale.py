@@ -58,9 +58,7 @@ def upscale(
     options |= {"dpi": dpi, "expires_in": expires_in, **exact_size(size, scale)}
     chosen = {name: value for name, value in options.items() if value is not None}
     if sources == [piped.SOURCE] and not resume:
-        if dry_run:
-            raise typer.BadParameter("only files, folders and links have one", param_hint="--dry-run")
-        return piped.upscale(server, chosen, output, overwrite=overwrite)
+        return piped.upscale(server, chosen, output, overwrite=overwrite, dry_run=dry_run)
     job = resumed(output) if resume else new_job(sources, chosen, output, recursive=recursive)
     reporter = reporter_of(job.count(), as_json=as_json)
     client = async_client_of(server, LONGEST_PAUSE_SECONDS)
