@@ -145,7 +145,8 @@ async def test_the_object_store_ends_once_its_full_disk_has_room_again(tmp_path:
             disks.fill(disk)
             with pytest.raises((MinioException, HTTPError)):
                 await program.store_often("images/upscaled/b")
-            is_running = "starts anew" not in log.read_text()
+            await until(lambda: "the disk is full" in log.read_text())
+            is_running = "has room again" not in log.read_text()
             disks.free(disk)
             await until(lambda: "the disk was full and has room again" in log.read_text())
 

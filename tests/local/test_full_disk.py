@@ -1,6 +1,7 @@
 """The object store takes objects again once its full disk has room."""
 
 import asyncio
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -38,12 +39,15 @@ async def test_the_object_store_is_started_anew_after_its_disk_was_full(tmp_path
             pytest.skip("only root can mount a small disk")
         state = State(tmp_path)
         store = object_store.object_store(state)
+        watch = object_store.FullDisk(disk)
+        process = replace(object_store.process(store, state), is_stuck=watch.is_over)
         async with Supervisor(tmp_path, lambda _, line: lines.append(line)) as supervisor:
-            await supervisor.start(object_store.process(store, state))
+            await supervisor.start(process)
             client = store.client("inference")
             before = await is_stored(client)
             disks.fill(disk)
             await until(lambda: is_refused(client))  # some pages of the index still have room
+            await until(lambda: watch.was_full)
             disks.free(disk)
             await until(lambda: "ready again" in lines, seconds=60)
             after = await is_stored(client)

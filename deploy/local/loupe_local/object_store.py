@@ -227,7 +227,8 @@ class FullDisk:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._was_full = False
+        self.was_full = False
+        """Whether it was full when it was last looked at, and had no room since."""
 
     def is_over(self) -> bool:
         """Return True once for each time that the disk was full."""
@@ -235,10 +236,10 @@ class FullDisk:
             free = shutil.disk_usage(self._folder).free
         except OSError:  # the folder was removed under a running store
             return False
-        self._was_full = self._was_full or free < FULL_BYTES
-        if not self._was_full or free < ROOM_BYTES:
+        self.was_full = self.was_full or free < FULL_BYTES
+        if not self.was_full or free < ROOM_BYTES:
             return False
-        self._was_full = False
+        self.was_full = False
         return True
 
 

@@ -58,7 +58,10 @@ has_room() { [ "$(df -Pk "$DATA" | awk 'NR == 2 { print $4 }')" -ge "$1" ]; }
 # found no space, until it is started again: stop both when the disk was full and has room again.
 was_full=
 while kill -0 "$store" "$s3" 2>/dev/null; do
-    has_room 16384 || was_full=yes
+    if [ -z "$was_full" ] && ! has_room 16384; then
+        echo 'the disk is full; the object store starts anew once it has room'
+        was_full=yes
+    fi
     if [ -n "$was_full" ] && has_room 65536; then
         echo 'the disk was full and has room again; the object store starts anew'
         break
