@@ -365,7 +365,7 @@ async def test_a_late_answer_for_one_file_is_not_taken_for_that_of_the_next() ->
     await decoder.decode(good)
     [child] = decoder._pool.children
 
-    child._process.request(good, child.limits.seconds_for(0))
+    child.process.request(good, child.limits.seconds_for(0))
     with pytest.raises(DecoderCrashed):
         await decoder.decode(file_of(Image.new("RGB", (7, 7)), "PNG"))
 
