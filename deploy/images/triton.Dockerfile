@@ -24,7 +24,7 @@ ARG MODELS=realesr_general_x4v3
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=npm,target=/root/.npmrc \
     PYTHONPATH=services/inference/models /build/bin/python -m builder /models --cache /weights --with ${MODELS}
 
-# checks networks of your own: docker run --rm -v "$PWD:/work" loupe-model-builder photo-net.onnx --into own-models
+# checks networks of your own: docker run --rm --user "$(id -u)" -v "$PWD:/work" loupe-model-builder photo-net.onnx --into own-models
 FROM repository AS model-builder
 # with TORCH=1 also those of PyTorch, which spandrel and several gigabytes of torch read
 ARG TORCH=

@@ -130,6 +130,17 @@ def test_a_strength_that_is_no_share_is_named(text: str) -> None:
     assert caught.value.fields == {"strength": ["The strength must be a number between 0 and 1."]}
 
 
+def test_a_strength_below_1_needs_faithful() -> None:
+    served = ("auto", "enhance")
+    whole = parse_form(pb.UpscaleRequest.Options(strength="1", model="enhance"), served)
+    with pytest.raises(errors.InvalidArgument) as caught:
+        parse_form(pb.UpscaleRequest.Options(strength="0.5", model="enhance"), served)
+
+    assert whole.strength == 1
+    problem = "The strength must be 1, because the model faithful is not served."
+    assert caught.value.fields == {"strength": [problem]}
+
+
 @pytest.mark.parametrize("model", ["", "faithful"])
 def test_only_enhance_takes_a_strength(model: str) -> None:
     with pytest.raises(errors.InvalidArgument) as caught:

@@ -143,9 +143,11 @@ async def test_commercial_only_hides_models_whose_licence_forbids_that(served: T
     [
         ({"name": "faithful"}, "name: Loupe has a model faithful itself"),
         ({"name": "My Net"}, "name: 2 to 31 small letters, digits and hyphens, with a letter first"),
+        ({"name": "net-float"}, "name: it may not end with -float"),
         ({"title": ""}, "title: it may not be empty"),
         ({"licence": None}, "licence: a text of up to 200 characters"),
         ({"factor": 3}, "factor: 2 or 4"),
+        ({"factor": 2.0}, "factor: 2 or 4"),
         ({"channels": "cmyk"}, "channels: one of rgb, bgr, grey"),
         ({"range": [1, 0]}, "range: the values of black and white, such as [0, 1] or [0, 255]"),
         ({"overlap": 500}, "overlap: auto, or 0 to 112 pixels"),

@@ -21,7 +21,7 @@ CONNECT_OPTIONS = [
 ]
 """Connect again soon. gRPC's own defaults are up to two minutes between attempts, and 30 s for DNS."""
 RENEW_SECONDS = 2.0
-"""A channel that has failed for less than this is kept."""
+"""A channel is not replaced before this age, so that it has time to connect."""
 GRACE_SECONDS = 600.0
 """How long a replaced channel may finish its calls, on connections that a stopping server still serves."""
 
@@ -75,7 +75,7 @@ class RenewedChannel:
         return getattr(self._current(), kind)(*args, **kwargs)(*request, **options)
 
     def _current(self) -> grpc.aio.Channel:
-        """Return the channel, and replace it first if it has failed for some time."""
+        """Return the channel. Replace it first if it fails and has had time to connect."""
         self._loop = asyncio.get_running_loop()
         has_failed = self._channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
         if has_failed and time.monotonic() - self._opened_at > RENEW_SECONDS:

@@ -43,7 +43,7 @@ PASSING = frozenset(
 """Outbound's reasons for which another try may succeed soon."""
 PAUSES_SECONDS = (2.0, 10.0)
 """Pauses before the next tries of a host that failed."""
-LEFT_ALONE = f"The last {MOST_IN_A_ROW} links to this host failed. Retry the image in a minute."
+LEFT_ALONE = f"The last {MOST_IN_A_ROW} requests to this host failed. Retry the image in a minute."
 LATER_SECONDS = 5.0
 """A fetch that cannot go on because of us begins again after this time."""
 POLL_SECONDS = 1.0

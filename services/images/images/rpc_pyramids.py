@@ -5,6 +5,7 @@ from common.db import now
 from imagefile import pyramid
 from images.domain import expiry, library, previews
 from images.servicer import Servicer
+from images.settings import LARGEST_POSSIBLE_PIXELS
 from images.tables import Image, Status
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
@@ -49,7 +50,7 @@ class PyramidMethods(Servicer):
             raise errors.refused(refusals.PYRAMID_NOT_FOUND)
         try:
             start = await self._blobs.get_range(key, 0, pyramid.HEADER.size)
-            header = pyramid.read_header(start, self._settings.largest_output_pixels)
+            header = pyramid.read_header(start, LARGEST_POSSIBLE_PIXELS)
         except pyramid.Damaged as error:
             LOG.warning("a pyramid is damaged", image_id=image.id, error=str(error), action="not shown")
             raise errors.refused(refusals.PYRAMID_NOT_FOUND) from error

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """What a result is blended over."""
+    """The networks of the lower result, and the share of the upper one."""
 
     under: tuple[Network, ...]
     strength: float
@@ -52,7 +52,8 @@ class Mixer:
     async def put(self, side: int, rows: Sequence[Pixels]) -> None:
         """Take the next rows of the lower side (0) or of the upper one (1)."""
         async with self._changed:
-            self._waiting[side].extend(rows)
+            # a part without rows after the last one of the other side would wait for ever
+            self._waiting[side].extend(part for part in rows if len(part))
             await to_thread(self._write_ready)
             self._changed.notify_all()
             await self._changed.wait_for(lambda: not self._waiting[side])

@@ -13,6 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.blobs import Blobs, Store
 
+PIECE_BYTES = 8 << 20
+"""So much of an object is in memory at a time, because the container may take 128 MiB."""
+
 
 class OwnModels(BaseSettings):
     """Where the models are, from the environment."""
@@ -53,9 +56,20 @@ async def read_all(blobs: Blobs, prefix: str, folder: Path) -> int:
         for key, _ in page:
             place = place_of(folder, key.removeprefix(prefix))
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(await blobs.get(key))
+            await copy(blobs, key, place)
             count += 1
     return count
+
+
+async def copy(blobs: Blobs, key: str, place: Path) -> None:
+    """Write the object to the file. Raise `LookupError` if it is gone."""
+    version = await blobs.find_version(key)
+    if version is None:
+        raise LookupError(f"the object {key} is gone")
+    with place.open("wb") as file:
+        for start in range(0, version.bytes, PIECE_BYTES):
+            length = min(PIECE_BYTES, version.bytes - start)
+            file.write(await blobs.get_range(key, start, length, version=version))
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ class RenderSpec:
     networks_of_pages: tuple[tuple[Network, ...], ...] = ()
     """The networks of each page, if they may differ."""
     mix: Mix | None = None
-    """What the result of `networks` is blended over."""
+    """How the result of `networks` is blended over that of others. None if it stands alone."""
 
     def header(self, picture: Picture, placement: Placement) -> Header:
         """Return the result's header. A border adds an alpha channel if the format has one."""

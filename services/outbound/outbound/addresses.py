@@ -38,7 +38,7 @@ class Addresses:
         """
         found, address = dict(problems), NO_ADDRESS
         if is_needed and not url:
-            found[field] = [f"The {field.replace('_', ' ')} field is required."]
+            found.setdefault(field, [f"The {field.replace('_', ' ')} field is required."])
         elif is_needed:
             try:
                 address = await self._resolve(url)

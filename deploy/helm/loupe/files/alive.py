@@ -1,4 +1,4 @@
-"""Check that every model upscales a tile, except lazy ones. The kubelet runs it inside Triton's container.
+"""Check that every model but the lazy ones upscales a tile. The kubelet runs this in Triton's container.
 
 Triton's own health checks stay green when the process of a model has died or the GPU has failed. Triton never
 collects a dead process. Its threads, descriptors and shared memory stay, if the model is loaded again too, so

@@ -1,4 +1,4 @@
-"""`loupe-admin queue`, `storage` and `settings`: how the installation is doing, and what it runs with."""
+"""`loupe-admin queue`, `storage` and `settings` show how the installation does, and its settings."""
 
 from gateway.admin.answers import Answer, instant, number, to_json
 from gateway.admin.arguments import Nouns

@@ -1,7 +1,7 @@
 """Reads small request bodies, which may be JSON or urlencoded, and checks them against a model."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -88,7 +88,8 @@ def _validate(model: type[BaseModel], values: dict[str, object]) -> dict[str, An
         for detail in error.errors():
             name, *items = map(str, detail["loc"])
             label = name.replace("_", " ")
-            fields.setdefault(name, [_error_text(label, detail["type"], in_list=bool(items))])
+            limits = detail.get("ctx", {})
+            fields.setdefault(name, [_error_text(label, detail["type"], limits, in_list=bool(items))])
         raise errors.invalid(fields) from error
     return parsed.model_dump()
 
@@ -120,7 +121,7 @@ def _from_form(text: str, list_fields: tuple[str, ...]) -> list[tuple[str, objec
     return [*fields, *lists.items()]
 
 
-def _error_text(label: str, kind: str, *, in_list: bool) -> str:
+def _error_text(label: str, kind: str, limits: Mapping[str, object], *, in_list: bool) -> str:
     match kind:
         case "missing":
             return f"The {label} field is required."
@@ -128,8 +129,10 @@ def _error_text(label: str, kind: str, *, in_list: bool) -> str:
             problem = "must have at least one item"
         case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
             problem = "must be a whole number"
-        case "greater_than_equal" | "less_than":
-            problem = "is too small or too large"
+        case "greater_than_equal":
+            problem = f"must be at least {limits['ge']}"
+        case "less_than":
+            problem = f"must be less than {limits['lt']}"
         case "list_type":
             problem = "must be a list"
         case "bool_type" | "bool_parsing":

@@ -22,7 +22,7 @@ FIELD = "upload_id"
 FOLDER = "images/incoming/"
 LIFETIME = timedelta(hours=24)
 LINK_LIFETIME = timedelta(hours=1)
-"""So long a link works with which a client stores its file, also after that was used."""
+"""How long a client can store a file by its link, even after the file was used."""
 MOST_UNUSED, MOST_UNUSED_BYTES = 100, 2 << 30
 """So many files and bytes of a user may wait for their use."""
 EXPIRED_AT_ONCE = 500
@@ -106,7 +106,7 @@ async def get_taken(session: AsyncSession, upload_id: uuid.UUID) -> DirectUpload
 
 
 async def expire_soon(session: AsyncSession, upload_id: uuid.UUID) -> None:
-    """Keep an upload whose file was read for an hour at most.
+    """Let an upload whose file was read expire within an hour.
 
     Until then its link may store the file again, which would take space that nothing counts.
     """

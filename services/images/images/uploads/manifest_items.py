@@ -17,7 +17,7 @@ from loupe.images.v1 import images_pb2 as pb
 Fields = dict[str, list[str]]
 SIZES = ("scale_factor", "target_width", "target_height")
 WHOLE_ITEM = ""
-"""The field of a problem that concerns no field of an item alone."""
+"""The key of a problem that concerns an item as a whole."""
 MOST_FIELDS = 100
 """So many fields at fault are named."""
 

@@ -149,7 +149,7 @@ def parse(form: Form, models: Collection[str]) -> Output:
     expires_in = sizing.parse_integer("expires_in", form.expires_in, LIFETIMES, fields)
     if "denoise" not in fields and (problem := _denoise_problem(form.denoise, model or AUTO)):
         fields["denoise"] = [problem]
-    if problem := _strength_problem(form.strength, model or AUTO):
+    if problem := _strength_problem(form.strength, model or AUTO, models):
         fields["strength"] = [problem]
     if fields:
         raise errors.invalid(fields)
@@ -176,14 +176,16 @@ def _denoise_problem(text: str, model: str) -> str:
     )
 
 
-def _strength_problem(text: str, model: str) -> str:
-    """Return why the strength cannot be used, or an empty string."""
+def _strength_problem(text: str, model: str, models: Collection[str]) -> str:
+    """Return why the strength cannot be used, or an empty string. `models` are those that are served."""
     if not text:
         return ""
     if not _is_share(text.strip()):
         return "The strength must be a number between 0 and 1."
     if model != work.ENHANCE:
         return f"The model {model} has no strength: leave the field out, or ask for {work.ENHANCE}."
+    if work.FAITHFUL not in models and round(float(text), 2) < 1:
+        return f"The strength must be 1, because the model {work.FAITHFUL} is not served."
     return ""
 
 

@@ -15,6 +15,8 @@ RUNTIMES = ("openvino", "onnxruntime")
 SINGLE, ROUNDED = "f32", "bf16"
 """Single precision, and bfloat16, which has 8 bits for a number's digits instead of 24."""
 UPSCALED = "UPSCALED"
+SMALL_TILE = 64
+"""The side of a small tile in pixels."""
 
 
 class Runtime(Protocol):
@@ -102,8 +104,9 @@ class OnnxRuntime:
         shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         given = self._session.get_inputs()[0]
         kind = np.float32 if "float" in given.type else np.uint8
-        # it only shrinks after a run, so this one is as small as possible
-        self._session.run(None, {given.name: np.zeros((1, 3, 8, 8), kind)}, shrinking)
+        # it only shrinks after a run, and every network takes a tile of this size: the warm-up has it too
+        tile = np.zeros((1, 3, SMALL_TILE, SMALL_TILE), kind)
+        self._session.run(None, {given.name: tile}, shrinking)
 
 
 def can_round() -> bool:

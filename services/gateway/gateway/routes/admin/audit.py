@@ -1,4 +1,4 @@
-"""What happened to all accounts."""
+"""Lists for operators what happened to all accounts."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ class InstallationEntry(audit.AuditEntry):
 async def list_installation_audit(
     caller: OperatorSession,
     paging: Paging,
-    user_id: Annotated[int, Query(ge=0)] = 0,
+    user_id: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
     event: audit.EventFilter = None,
     since: audit.Since = None,
     until: audit.Until = None,
@@ -44,6 +44,7 @@ async def list_installation_audit(
             event=event or "",
             since=instant_of("from", since),
             until=instant_of("to", until),
+            newest_first=True,  # for replicas of auth of the release before, which do not know `page`
         )
     )
     found = [

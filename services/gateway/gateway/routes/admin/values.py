@@ -1,4 +1,4 @@
-"""Values in requests of operators."""
+"""Reads and describes values in requests of operators."""
 
 from typing import Any
 

@@ -49,6 +49,9 @@ def main() -> int:
     except Refused as error:
         sys.stderr.write(f"{given.file.name} is refused: {error}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(f"{given.file.name} cannot be checked: {error}\n")
+        return 1
     print(json.dumps(report) if given.json else table(report))
     return 0
 

@@ -3,6 +3,7 @@
 Every wrong value is refused with the field and what it may be.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ COMMERCIAL = (
     "Unlicense",
     "0BSD",
 )
-"""What the names of licences begin with that allow commercial use."""
+"""The names of licences that allow commercial use begin with one of these."""
 NON_COMMERCIAL = re.compile(r"non-?commercial|\bNC\b|-NC-|-NC$", re.IGNORECASE)
 FIELDS = {
     "name", "title", "licence", "factor", "channels", "range", "overlap",
@@ -46,7 +47,7 @@ class Card:
     """What the operator says about a network."""
 
     name: str
-    """What clients request it by."""
+    """The name by which clients request it."""
     title: str
     """Its name for people."""
     licence: str
@@ -95,8 +96,10 @@ def parse(values: dict[str, Any]) -> Card:
         raise Refused("name: 2 to 31 small letters, digits and hyphens, with a letter first")
     if name in {model.name for model in MODELS}:
         raise Refused(f"name: Loupe has a model {name} itself")
+    if name.endswith("-float"):  # Triton's name of the variant for 16 bits of another model
+        raise Refused("name: it may not end with -float")
     factor, channels = values.get("factor"), values.get("channels", "rgb")
-    if factor not in FACTORS or isinstance(factor, bool):
+    if type(factor) is not int or factor not in FACTORS:
         raise Refused("factor: 2 or 4")
     if channels not in CHANNELS:
         raise Refused(f"channels: one of {', '.join(CHANNELS)}")
@@ -129,7 +132,8 @@ def text(values: dict[str, Any], field: str, default: str | None = None) -> str:
 def parse_range(value: object) -> tuple[float, float]:
     """Return the values of black and white."""
     is_pair = isinstance(value, list) and len(value) == 2
-    if not is_pair or not all(type(each) in (int, float) for each in value) or not value[0] < value[1]:
+    is_finite = is_pair and all(type(each) in (int, float) and math.isfinite(each) for each in value)
+    if not is_finite or not value[0] < value[1]:
         raise Refused("range: the values of black and white, such as [0, 1] or [0, 255]")
     return float(value[0]), float(value[1])
 

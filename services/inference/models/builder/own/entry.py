@@ -13,7 +13,7 @@ from builder.repository import BACKEND, SINGLE
 from serving.configuration import ServedNetwork, for_cpu
 
 RANK = 1000
-"""After all networks of Loupe."""
+"""The networks of Loupe have lower ranks, so they come first."""
 LIST = "own.json"
 FALLBACK = "waifu2x_photo_x2"
 

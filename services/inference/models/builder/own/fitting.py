@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 
 from builder.errors import Refused
 from builder.own import traps
@@ -15,7 +15,6 @@ SIDES = ((64, 64), (96, 80))
 STEPS = (1, 2, 4, 8)
 LARGEST_STEP = 2
 """Tiles may begin at even pixels only, but not at multiples of 4."""
-DIMENSIONS = 4
 
 
 def original(network: ModelProto, card: Card) -> Callable[[int, int], tuple[int, int] | str]:
@@ -99,7 +98,7 @@ def difference_from_original(network: ModelProto, card: Card, fit: Fit, run: Run
     import onnxruntime as ort  # noqa: PLC0415
 
     picture = traps.natural(64, 64, seed=9)
-    kind = np.float16 if input_of(network).type.tensor_type.elem_type == 10 else np.float32
+    kind = np.float16 if input_of(network).type.tensor_type.elem_type == TensorProto.FLOAT16 else np.float32
     given = np.pad(
         picture, ((0, 0), (0, 0), *[(fit.padding, fit.padding + -2 * fit.padding % fit.step)] * 2), "edge"
     )

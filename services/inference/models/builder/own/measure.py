@@ -25,18 +25,18 @@ LEVEL = 1 / 255
 RUNAWAY_DISTANCE = 64 * LEVEL
 """A network that is so far from the input somewhere does not sharpen, it fails."""
 RUNAWAY_BEYOND = 1.0
-"""So far beyond black or white, of black to white, is a failure too."""
+"""A result that is so far beyond black or white, in their distance, is a failure too."""
 MOST_DOUBT = 0.02
 """The share of a natural picture that the guard may replace."""
 LARGEST_DRIFT = 0.5 * LEVEL
 """With more, a block of 64 x 64 pixels of the result could lose a level. The graph then corrects colours."""
-CORRECTION_REACH = 7
-GUARD_REACH = 2
+CORRECTION_REACH, GUARD_REACH = 7, 2
+"""The pixels that the correction of colours and the guard add to the reach of a network."""
 SEAM_CORE, GROWTH = 16, 8
 TILE, HEAVY_TILE, MEMORY = 256, 128, 1 << 30
 LARGE_TILE = 512
-PEAK, RESET = Path("/proc/self/clear_refs"), "5"
-"""Writing this makes the kernel measure the peak of the memory anew."""
+CLEAR_REFS, RESET_PEAK = Path("/proc/self/clear_refs"), "5"
+"""Writing the value to the file makes the kernel measure the peak of the memory anew."""
 
 
 def compiled(graph: bytes, threads: int = 2) -> Run:
@@ -204,7 +204,7 @@ def find_cost(graph: bytes, card: Card, overlap: int) -> Cost:
     run(small)
     is_heavy = (time.process_time() - started) > 1
     side = HEAVY_TILE if is_heavy else TILE
-    PEAK.write_text(RESET)
+    CLEAR_REFS.write_text(RESET_PEAK)
     before = peak_kilobytes()
     tile = np.rint(traps.natural(side, side) * 255).astype(np.uint8)
     started = time.process_time()

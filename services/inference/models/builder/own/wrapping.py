@@ -30,7 +30,7 @@ from builder.own.card import Card
 PREFIX = "net/"
 INPUT, OUTPUT, RAW = "network/input", "network/output", "RAW"
 LARGEST_IR_VERSION = 10
-"""What all runtimes read."""
+"""All runtimes read graphs up to this version."""
 DIMENSIONS = ("batch", "channels", "height", "width")
 
 
