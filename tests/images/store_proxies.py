@@ -53,10 +53,12 @@ class FailingStore:
     A context manager. `refused` counts the faults.
     """
 
-    def __init__(self, endpoint: str, method: bytes, status: int, *, times: int) -> None:
+    def __init__(
+        self, endpoint: str, method: bytes, status: int, *, times: int, media: str = "application/xml"
+    ) -> None:
         self._host, _, port = endpoint.rpartition(":")
         self._port = int(port)
-        self._method, self._status, self._times = method, status, times
+        self._method, self._status, self._times, self._media = method, status, times, media
         self.refused, self.has_refused = 0, asyncio.Event()
         self.address = ""
 
@@ -76,7 +78,7 @@ class FailingStore:
             self.has_refused.set()
             await reader.readexactly(_length(head))
             body = b"<Error><Code>Fault</Code><Message>The store cannot do it now.</Message></Error>"
-            lines = (f"HTTP/1.1 {self._status} Fault", "Content-Type: application/xml", "Connection: close")
+            lines = (f"HTTP/1.1 {self._status} Fault", f"Content-Type: {self._media}", "Connection: close")
             writer.write("\r\n".join((*lines, f"Content-Length: {len(body)}", "", "")).encode() + body)
             await writer.drain()
             writer.close()

@@ -19,7 +19,7 @@ import urllib3
 from minio import Minio
 from minio.credentials.providers import Provider, StaticProvider
 from minio.deleteobjects import DeleteObject
-from minio.error import MinioException, S3Error
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from minio.helpers import DictType
 from opentelemetry.trace import SpanKind
 from prometheus_client import Histogram
@@ -235,6 +235,9 @@ class Blobs:
                 raise StoreFailed(f"{error.code}: {error.message}") from error
             outcome = "absent" if error.code == "NoSuchKey" else "refused"
             raise
+        except (ServerError, InvalidResponseError) as error:  # a proxy may answer in place of the store
+            outcome = "away"
+            raise StoreFailed(str(error)) from error
         except urllib3.exceptions.HTTPError:
             outcome = "away"
             raise

@@ -162,16 +162,18 @@ async def test_a_store_that_stays_away_excuses_the_attempt(harness: Harness) -> 
     assert (await harness.row(image)).excused == 1
 
 
-@pytest.mark.parametrize("status", [429, 507])
+@pytest.mark.parametrize(
+    ("status", "media"), [(429, "application/xml"), (507, "application/xml"), (507, "text/html")]
+)
 @pytest.mark.parametrize("method", [b"GET", b"PUT"])
 async def test_an_attempt_survives_a_store_that_fails_for_a_while(
-    harness: Harness, stores: Stores, monkeypatch: pytest.MonkeyPatch, method: bytes, status: int
+    harness: Harness, stores: Stores, monkeypatch: pytest.MonkeyPatch, method: bytes, status: int, media: str
 ) -> None:
     """A full store answers 507, and a busy one 429. Other faults of a server are repeated by its client."""
     monkeypatch.setattr(store_outage, "FIRST_PAUSE_SECONDS", 0.01)
     image = await harness.job()
 
-    async with FailingStore(stores.s3.endpoint, method, status, times=2) as store:
+    async with FailingStore(stores.s3.endpoint, method, status, times=2, media=media) as store:
         patient = replace(harness.worker, blobs=harness.images.blobs_at(store.address))
         await patient.handle(a_message(image), STANDARD)
 

@@ -110,7 +110,9 @@ class Follower:
             with contextlib.suppress(nats.errors.Error):
                 held = await self.range()
                 if not self._listener.has_streams:
-                    self.position = held.last
+                    is_behind, self.position = self.position != held.last, held.last
+                    if is_behind and self._listener.has_waits:
+                        self._listener.on_loss()  # who waits looks again, in case an event was not heard
         return self.position
 
     def read_all_soon(self) -> None:

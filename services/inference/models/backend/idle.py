@@ -6,6 +6,7 @@ tile's time. Without this, each network that was ever used would hold its share 
 
 import ctypes
 import threading
+import traceback
 from collections.abc import Callable
 
 IDLE_SECONDS = 5.0
@@ -49,8 +50,15 @@ class IdleRelease:
                 if seen == released:
                     self._changed.wait()
                 elif not self._changed.wait(self._seconds) and seen == self._uses:
-                    self._release()
+                    self._try_to_release()
                     released = seen
+
+    def _try_to_release(self) -> None:
+        """Release the memory. After an error the network keeps it, and this thread goes on."""
+        try:
+            self._release()
+        except Exception:  # noqa: BLE001  no kind of error may end the thread
+            traceback.print_exc()
 
 
 def return_free_memory() -> None:
