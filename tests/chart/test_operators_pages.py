@@ -41,7 +41,7 @@ def test_a_command_exists(page: str, command: str) -> None:
 def test_commands_are_found() -> None:
     found = {command.split()[0] for _, command in texts(COMMAND)}
 
-    assert found == {"plan", "quota", "user", "objects", "endings", "keys", "audit", "first-run"}
+    assert found == {"plan", "quota", "user", "objects", "endings", "keys", "audit", "first-run", "queue"}
 
 
 @functools.cache

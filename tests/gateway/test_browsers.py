@@ -9,6 +9,7 @@ from tests.gateway.harness import Harness, requests_left
 
 EXPOSED = {
     "allow",
+    "content-disposition",
     "www-authenticate",
     "idempotency-replayed",
     "preference-applied",

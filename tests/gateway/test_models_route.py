@@ -21,6 +21,8 @@ async def test_everybody_may_list_the_models(gateway: Harness) -> None:
         ("network", "SPAN, 48 channels"),
         ("source", "hongyuanyu/SPAN"),
         ("licence", "Apache-2.0"),
+        ("title", None),
+        ("commercial_use", True),
     ]
     assert [body["data"][0][key] for key in ("network", "source", "licence")] == [None, None, None]
 

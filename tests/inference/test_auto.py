@@ -260,7 +260,8 @@ def test_enhance_is_not_chosen_for_photos(requested: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("served", "chosen"), [({**MODELS, "enhance": ENHANCE_SMALL}, ENHANCE_SMALL), (MODELS, CLEAN)]
+    ("served", "chosen"),
+    [({**MODELS, "enhance": ENHANCE_SMALL}, replace(ENHANCE_SMALL, strength=1)), (MODELS, CLEAN)],
 )
 def test_very_few_colours_are_enhanced_if_enhance_is_served(served: dict[str, Model], chosen: Model) -> None:
     page = Image.new("1", (160, 160), 1)

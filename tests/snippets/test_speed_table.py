@@ -1,6 +1,7 @@
 """The table of figures in the README has the names and targets of `make bench`, and marks missed targets."""
 
 import ast
+import itertools
 import re
 
 import pytest
@@ -14,9 +15,9 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 def figures() -> dict[str, str]:
     """Return the target of each figure of the bench by its name, as the table writes it."""
-    tree = ast.parse((ROOT / "tests" / "bench" / "__main__.py").read_text())
+    trees = [ast.parse(file.read_text()) for file in (ROOT / "tests" / "bench").glob("*.py")]
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in itertools.chain.from_iterable(map(ast.walk, trees)):
         pairs = zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ()
         pairs = [(node.key, node.value)] if isinstance(node, ast.DictComp) else pairs
         for key, value in pairs:
