@@ -7,7 +7,7 @@ PYTHON ?= python3
 BASE ?= HEAD
 # after this many seconds `make check` starts no more tests
 CHECK_SECONDS ?= 120
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 UV := .loupe/uv/bin/uv
 BIN := .venv/bin
 # a service can be started; the other members below services/ are libraries
@@ -89,7 +89,7 @@ logs: .venv/run  ## print the logs and follow them: make logs [NAME=images]
 
 # In CI the tests that failed run once more, alone: one of ten thousand may fail because others use the machine too.
 # The log keeps both runs.
-test: .venv/dev models .loupe/helm/ready  ## run all tests, against real servers, in two processes
+test: .venv/dev models .loupe/helm/ready  ## run all tests, against real servers, in three processes
 	@export LOUPE_TEST_STACK=$${LOUPE_TEST_STACK:-cold}; \
 	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadscope || { \
 		test $$? = 1 && test -n "$$CI" && echo 'These tests run once more, alone:' && \
