@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.openapi import examples, preview_texts, webhook_texts
+from gateway.openapi import examples, model_texts, preview_texts, webhook_texts
 from gateway.openapi.schema_parts import a_field
 from loupe import refusals
 from loupe.contract import MOST_MANIFEST_ITEMS
@@ -139,26 +139,6 @@ FIELDS: Json = {
     "earlier_errors": {"description": "The errors before each retry, oldest first, at most 20."},
     "attempts": a_field("How often work on the image had started.", 3, minimum=0),
     "failed_at": _instant("When the image had failed.", LATER),
-    "asked": a_field("The model that was requested.", "auto"),
-    "Model.used": a_field("The model that makes the result; null until it is known.", "faithful"),
-    "reason": a_field("Why `auto` chose this model, for programs; null if it did not choose.", "clean_photo"),
-    "Model.message": a_field(
-        "Why `auto` chose this model, for a person; null if it did not choose.",
-        IMAGE["model"]["message"],
-    ),
-    "Model.denoise": a_field(
-        "The level of denoising that was used, 0 to 3; null from models without levels.", None
-    ),
-    "Model.precision": a_field(
-        "The lowest precision that a network computed in: `bf16`, `f16` or `f32`. Null until it is known, "
-        "and if no network was needed.",
-        "bf16",
-    ),
-    "Model.strength": a_field(
-        "How much of `enhance` the result has, 0 to 1; the rest is `faithful`. Null from other models, and "
-        "until it is known.",
-        None,
-    ),
     "Download.download_url": _address("The link. It needs no token.", examples.DOWNLOAD["download_url"]),
     "filename": a_field("The name that the link gives to the file.", "photo.jpg"),
     "Download.expires_at": _instant("Until when the link works.", examples.DOWNLOAD["expires_at"]),
@@ -289,21 +269,7 @@ FIELDS: Json = {
     "is_on_trial": a_field("True during the trial.", False),
     "is_cancelled": a_field("True if the subscription was cancelled.", False),
     "is_on_grace_period": a_field("True if it was cancelled, and is valid until `ends_at`.", False),
-    # models
-    "ServedModel.name": a_field("The name, as `model` of an upload.", "faithful"),
-    "ServedModel.description": a_field("What the model does.", examples.MODELS[1]["description"]),
-    "best_for": a_field("What the model is best for.", examples.MODELS[1]["best_for"]),
-    "is_default": a_field("True for the model that is used if an upload names none.", False),
-    "scales": a_field("The scale factors.", examples.MODELS[1]["scales"]),
-    "network": a_field("The neural network; null for `auto`.", examples.MODELS[1]["network"]),
-    "source": a_field("Where the network was published; null for `auto`.", examples.MODELS[1]["source"]),
-    "licence": a_field("The licence of the weights; null for `auto`.", examples.MODELS[1]["licence"]),
-    "ServedModel.title": a_field(
-        "The name for people of a model that this installation has added; null for Loupe's own models.", None
-    ),
-    "commercial_use": a_field(
-        "Whether the licence of the weights allows commercial use; null if no worker has said so.", True
-    ),
+    **model_texts.FIELDS,
     **preview_texts.FIELDS,
     **webhook_texts.ANSWER_FIELDS,
 }
