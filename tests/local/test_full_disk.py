@@ -11,6 +11,7 @@ from minio.error import MinioException
 from urllib3.exceptions import HTTPError
 
 from loupe_local import object_store
+from loupe_local.full_disk import FullDisk
 from loupe_local.state import State
 from loupe_local.supervisor import Supervisor
 from tests.chaos import disks
@@ -39,7 +40,7 @@ async def test_the_object_store_is_started_anew_after_its_disk_was_full(tmp_path
             pytest.skip("only root can mount a small disk")
         state = State(tmp_path)
         store = object_store.object_store(state)
-        watch = object_store.FullDisk(disk)
+        watch = FullDisk(disk)
         process = replace(object_store.process(store, state), is_stuck=watch.is_over)
         async with Supervisor(tmp_path, lambda _, line: lines.append(line)) as supervisor:
             await supervisor.start(process)

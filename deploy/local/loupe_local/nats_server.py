@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loupe_local import nats_permissions
+from loupe_local.full_disk import FullDisk
 from loupe_local.ports import HOST
 from loupe_local.probes import http_ok
 from loupe_local.process import Process
@@ -71,6 +72,7 @@ def process(server: Nats, state: State, *, durable: bool) -> Process:
         name="nats",
         argv=(str(binary("nats-server")), "-c", str(config)),
         ready=http_ok(HOST, server.monitor_port, "/healthz?js-enabled-only=true"),
+        is_stuck=FullDisk(folder).is_over,
     )
 
 

@@ -19,6 +19,7 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 
+from loupe_local.full_disk import FullDisk
 from loupe_local.nats_server import binary
 from loupe_local.ports import HOST
 from loupe_local.probes import Probe
@@ -43,8 +44,6 @@ RIGHTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     OPERATOR: {"": ("s3:*",), "/*": ("s3:*",)},
 }
 """The actions of an identity, by the end of the resource's name after the bucket."""
-FULL_BYTES, ROOM_BYTES = 16 << 20, 64 << 20
-"""A disk with less free space than the first is full, and one with the second has room again."""
 CERTIFICATES = "certificates"
 SIGN = REPOSITORY / "deploy" / "helm" / "loupe" / "files" / "certificates.py"
 COMPONENTS = ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "CLIENT")
@@ -217,30 +216,6 @@ def policy(identity: str, bucket: str) -> dict[str, object]:
         for resource, actions in RIGHTS[identity].items()
     ]
     return {"Version": "2012-10-17", "Statement": statements}
-
-
-class FullDisk:
-    """Notices that the disk was full, and has room again.
-
-    The index of SeaweedFS refuses every write after one that found no space, until it is started again.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.was_full = False
-        """Whether it was full when it was last looked at, and had no room since."""
-
-    def is_over(self) -> bool:
-        """Return True once for each time that the disk was full."""
-        try:
-            free = shutil.disk_usage(self._folder).free
-        except OSError:  # the folder was removed under a running store
-            return False
-        self.was_full = self.was_full or free < FULL_BYTES
-        if not self.was_full or free < ROOM_BYTES:
-            return False
-        self.was_full = False
-        return True
 
 
 def _accepts_objects(store: ObjectStore) -> Probe:
