@@ -1,4 +1,4 @@
-"""What a manifest may hold, and what of it is refused before anything is accepted."""
+"""A manifest is taken with all that it may hold, or refused before any of its items is accepted."""
 
 import httpx2
 import pytest

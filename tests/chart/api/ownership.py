@@ -1,4 +1,4 @@
-"""Which manager owns which fields of an object, as server-side apply defines it."""
+"""Records which manager owns which fields of an object, as server-side apply defines it."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -44,7 +44,7 @@ LONGEST = 200
 
 @dataclass(frozen=True)
 class Card:
-    """What the operator says about a network."""
+    """A network as its operator describes it."""
 
     name: str
     """The name by which clients request it."""

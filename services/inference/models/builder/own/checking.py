@@ -18,7 +18,7 @@ LARGEST_TILE = 512
 
 @dataclass(frozen=True)
 class Character:
-    """What a network does by itself."""
+    """The measured behaviour of a network by itself."""
 
     fit: Fit
     reach: Reach
@@ -37,7 +37,7 @@ class Character:
 
 @dataclass(frozen=True)
 class Served:
-    """What the network does in its graph."""
+    """The measured behaviour of the graph that Triton runs, with what was added to the network."""
 
     overlap: int
     seam: int

@@ -36,7 +36,7 @@ DIMENSIONS = ("batch", "channels", "height", "width")
 
 @dataclass(frozen=True)
 class Fit:
-    """How pictures have to be cut for a network. All numbers are measured."""
+    """The measured numbers by which pictures are cut for a network."""
 
     padding: int = 0
     """Pixels of the input that are added at each border, by repeating the outermost ones."""
