@@ -1,4 +1,4 @@
-"""Whoever waits for an installation sees what is being done and how far it is."""
+"""An installation shows what it is doing, and how far it is."""
 
 import os
 import pty
