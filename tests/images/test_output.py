@@ -6,7 +6,7 @@ from common import errors
 from imagefile.formats import FORMATS, READABLE, WRITABLE, Format
 from images.catalogue import ALWAYS_SERVED
 from images.formats.sniff import Header
-from images.uploads.intake import Original, UploadOptions
+from images.uploads.original import Original, UploadOptions
 from images.uploads.output import Fit, Output
 from images.uploads.output import parse as parse_form
 from images.uploads.sizing import Limits, Options

@@ -14,8 +14,9 @@ from common import errors
 from common.db import now
 from images.formats.header import Header
 from images.uploads import intents
-from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
+from images.uploads.intake import Intake, ServiceContext
 from images.uploads.intents import Intents
+from images.uploads.original import Original, UploadOptions
 from images.uploads.sizing import Options
 from tests.images.harness import Harness, list_keys
 from tests.images.test_uploads import JANE, PHOTO, build_upload

@@ -65,8 +65,6 @@ def to_proto(
         model=_model(image),
         progress=100 if image.status == Status.COMPLETED else image.progress,
         batch_id=image.batch_id or 0,
-        queue_position=queue.position(image) if queue else None,
-        estimated_seconds=queue.seconds(image) if queue else None,
         result_format=pb.Format.Value(f"FORMAT_{image.upscaled_format}"),
         warnings=[pb.Warning(**each) for each in image.warnings or ()],
         expires_at=timestamps.to_proto(image.expires_at),
@@ -76,11 +74,22 @@ def to_proto(
         reference=image.reference or "",
         previews=shown,
     )
+    _add_estimate(result, image, queue)
     _add_end(result, image)
     if link:
-        result.download_url = link[0]
-        result.download_expires_at.FromDatetime(link[1])
+        result.download_url, expires_at = link
+        result.download_expires_at.FromDatetime(expires_at)
     return result
+
+
+def _add_estimate(result: pb.Image, image: Image, queue: Queue | None) -> None:
+    """Add what the queue knows about a waiting image. Fields that it does not know stay absent."""
+    position = queue.position(image) if queue else None
+    seconds = queue.seconds(image) if queue else None
+    if position is not None:
+        result.queue_position = position
+    if seconds is not None:
+        result.estimated_seconds = seconds
 
 
 def _add_end(result: pb.Image, image: Image) -> None:

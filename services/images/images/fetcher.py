@@ -25,8 +25,9 @@ from images.tables import Image
 from images.upload_tables import DirectUpload
 from images.uploads import file_names, sizing
 from images.uploads.direct import DirectUploads
-from images.uploads.intake import Intake, Original, ServiceContext, UploadOptions
+from images.uploads.intake import Intake, ServiceContext
 from images.uploads.memory import Account
+from images.uploads.original import Original, UploadOptions
 from images.uploads.output import Fit, Output
 from loupe.outbound.v1 import outbound_pb2
 

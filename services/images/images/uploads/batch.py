@@ -14,8 +14,9 @@ from images.formats.header import too_large_text
 from images.tables import Batch, Image
 from images.uploads import file_names, sizing
 from images.uploads.incomplete import incomplete_upload
-from images.uploads.intake import Intake, LastStep, Original, ServiceContext, UploadOptions, do_nothing
+from images.uploads.intake import Intake, LastStep, ServiceContext, do_nothing
 from images.uploads.memory import Account
+from images.uploads.original import Original, UploadOptions
 from images.uploads.single import parse_options
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import MOST_BATCH_IMAGES

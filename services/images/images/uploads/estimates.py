@@ -18,7 +18,8 @@ from images.settings import Settings
 from images.tables import Image
 from images.uploads import sizing
 from images.uploads.direct import DirectUploads
-from images.uploads.intake import Original, ServiceContext
+from images.uploads.intake import ServiceContext
+from images.uploads.original import Original
 from images.uploads.single import check
 from loupe.images.v1 import images_pb2 as pb
 

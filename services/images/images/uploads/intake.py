@@ -8,7 +8,6 @@ deletes the objects.
 
 import asyncio
 import contextlib
-import secrets
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +18,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors, process, timestamps
 from common.blobs import Blobs
 from common.db import Sessions
-from imagefile.formats import extension, media_type
+from imagefile.formats import media_type
 from images.catalogue import ALWAYS_SERVED
-from images.domain import direct_uploads, expiry, jobs, library, models, undecodable, work
+from images.domain import direct_uploads, jobs, library, models, undecodable
 from images.domain.retries import Place
 from images.formats.header import Header, Limits
 from images.formats.parsers import Parsers
@@ -29,10 +28,10 @@ from images.settings import UPLOAD_MEMORY_BYTES, Settings
 from images.submissions import Submissions
 from images.tables import Batch, Image
 from images.upload_tables import DirectUpload
-from images.uploads import sequence_plan, sizing
+from images.uploads import sizing
 from images.uploads.intents import RESERVED_SECONDS, Intent, Intents
 from images.uploads.memory import UploadMemory
-from images.uploads.output import Output
+from images.uploads.original import Original
 from loupe.billing.v1 import billing_pb2
 from loupe.contract import LONGEST_OUTPUT_SIDE
 
@@ -86,86 +85,6 @@ class ServiceContext:
             return ALWAYS_SERVED
         async with self.sessions.begin() as session:
             return await models.served_names(session, self.rules.model_gone_after)
-
-
-@dataclass(frozen=True, slots=True)
-class UploadOptions:
-    """The options of an upload after they were checked."""
-
-    sizes: sizing.Options = field(default_factory=sizing.Options)
-    output: Output = field(default_factory=Output)
-    webhook_url: str | None = None
-    """The address that gets the end of the image or the batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """A file that passed the checks and can be upscaled."""
-
-    filename: str
-    bytes: int
-    header: Header
-    stem: str = field(default_factory=lambda: secrets.token_hex(16))
-    """The random part of the file's object key. The key of its result has the same."""
-
-    @property
-    def path(self) -> str:
-        """The key of the object."""
-        return f"images/originals/{self.stem}.{extension(self.header.format)}"
-
-    def result_size(self, options: UploadOptions, limits: sizing.Limits) -> sizing.Size:
-        """Return the size of the result. Raise `InvalidArgument` with the option at fault."""
-        return options.output.result_size(self.header, options.sizes, limits)
-
-    @property
-    def size(self) -> sizing.Size:
-        return self.header.width, self.header.height
-
-    def check_scale(self, size: sizing.Size, options: UploadOptions, max_scale: int) -> None:
-        """Raise `InvalidArgument` if the plan does not allow a result that large."""
-        sizing.check_scale(self.size, size, options.sizes, max_scale)
-
-    def to_row(
-        self,
-        user_id: int,
-        options: UploadOptions,
-        size: sizing.Size,
-        place: Place,
-        limits: sizing.Limits,
-        *,
-        api_request: bool,
-    ) -> Image:
-        """Return the new row of this image."""
-        result_format, sizes = options.output.format_for(self.header), options.sizes
-        scale, frames = work.network_scale(self.size, size), options.output.frames_for(self.header)
-        plan = sequence_plan.plan(self.header, options.output, size, limits)
-        pictures = plan.sizes or (self.size,) * frames
-        row = Image(
-            user_id=user_id,
-            original_filename=self.filename,
-            original_path=self.path,
-            original_bytes=self.bytes,
-            original_width=self.header.width,
-            original_height=self.header.height,
-            upscaled_path=f"images/upscaled/{self.stem}.{extension(result_format)}",
-            upscaled_format=result_format,
-            upscaled_width=size[0],
-            upscaled_height=size[1],
-            scale_factor=sizes.scale_factor,
-            target_width=sizes.target_width,
-            target_height=sizes.target_height,
-            work_megapixels=sum(work.work_megapixels(each, scale) for each in pictures),
-            pictures=len(plan.sizes) or None,
-            warnings=list(plan.warnings) or None,
-            work_kind=options.output.work_kind(scale, is_worn=self.header.is_worn),
-            api_request=api_request,
-            is_priority=place.is_priority,
-            reservation_id=place.reservation_id,
-            reserved_until=place.reserved_until,
-        )
-        options.output.write_to(row)
-        row.expires_in = expiry.shorter(row.expires_in, place.retention_seconds)
-        return row
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from common import errors
 from images.upload_tables import DirectUpload
 from images.uploads import file_names
-from images.uploads.intake import UploadOptions
+from images.uploads.original import UploadOptions
 from images.uploads.single import parse_options
 from loupe.contract import LONGEST_REFERENCE, MOST_MANIFEST_ITEMS
 from loupe.images.v1 import images_pb2 as pb

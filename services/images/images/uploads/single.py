@@ -9,8 +9,9 @@ from images.tables import Image
 from images.upload_tables import DirectUpload
 from images.uploads import file_names, output, sizing
 from images.uploads.incomplete import incomplete_upload
-from images.uploads.intake import Intake, LastStep, Original, ServiceContext, UploadOptions, do_nothing
+from images.uploads.intake import Intake, LastStep, ServiceContext, do_nothing
 from images.uploads.memory import Account
+from images.uploads.original import Original, UploadOptions
 from loupe.billing.v1 import billing_pb2
 from loupe.images.v1 import images_pb2 as pb
 
