@@ -68,17 +68,13 @@ def to_proto(
         result_format=pb.Format.Value(f"FORMAT_{image.upscaled_format}"),
         warnings=[pb.Warning(**each) for each in image.warnings or ()],
         expires_at=timestamps.to_proto(image.expires_at),
-        earlier_failures=[_earlier_failure(each) for each in image.earlier_failures or ()],
         original_url=original_url,
         webhook_url=image.webhook_url or "",
         reference=image.reference or "",
         previews=shown,
     )
     _add_estimate(result, image, queue)
-    _add_end(result, image)
-    if link:
-        result.download_url, expires_at = link
-        result.download_expires_at.FromDatetime(expires_at)
+    _add_end(result, image, link)
     return result
 
 
@@ -92,8 +88,11 @@ def _add_estimate(result: pb.Image, image: Image, queue: Queue | None) -> None:
         result.estimated_seconds = seconds
 
 
-def _add_end(result: pb.Image, image: Image) -> None:
-    """Add the result of a completed image, or the failure of a failed one."""
+def _add_end(result: pb.Image, image: Image, link: tuple[str, datetime] | None) -> None:
+    """Add the result of a completed image with its link, or the failure of a failed one, and failures before a retry."""
+    if link:
+        result.download_url, expires_at = link
+        result.download_expires_at.FromDatetime(expires_at)
     if image.status == Status.COMPLETED:
         result.upscaled_path = image.upscaled_path
         result.result_filename = file_names.for_result(
@@ -103,6 +102,7 @@ def _add_end(result: pb.Image, image: Image) -> None:
         result.upscaled_size.CopyFrom(pb.Size(width=image.upscaled_width, height=image.upscaled_height))
     if image.status == Status.FAILED:
         result.failure.CopyFrom(_failure(image))
+    result.earlier_failures.extend(_earlier_failure(each) for each in image.earlier_failures or ())
 
 
 def batch_to_proto(batch: Batch, images: Iterable[pb.Image]) -> pb.Batch:
