@@ -89,7 +89,7 @@ def _add_estimate(result: pb.Image, image: Image, queue: Queue | None) -> None:
 
 
 def _add_end(result: pb.Image, image: Image, link: tuple[str, datetime] | None) -> None:
-    """Add the result of a completed image with its link, or the failure of a failed one, and failures before a retry."""
+    """Add the result of a completed image, or the failure of a failed one, and failures before a retry."""
     if link:
         result.download_url, expires_at = link
         result.download_expires_at.FromDatetime(expires_at)
