@@ -102,9 +102,9 @@ class Component:
         self._changed()
         probing = asyncio.create_task(self._probe(settled))
         exited = asyncio.create_task(child.exited())
-        useless = asyncio.create_task(self._until_useless(child.pid))
+        must_restart = asyncio.create_task(self._until_restart_is_needed(child.pid))
         try:
-            await asyncio.wait({exited, useless, halt}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({exited, must_restart, halt}, return_when=asyncio.FIRST_COMPLETED)
             losses = 0 if exited.done() else self._count_losses(child.pid)
             if losses:
                 self._announce(f"{losses} of its processes died, and it cannot stop by itself; killed")
@@ -114,7 +114,7 @@ class Component:
                     self._announce("it is stuck, and is stopped")
                 await self._stop(child, exited, halt.result() if halt.done() else self.process.stop_signal)
             probing.cancel()
-            useless.cancel()
+            must_restart.cancel()
             self.is_ready = False
             return await child.wait_for_end(seconds=0 if losses else 2)
         finally:
@@ -135,7 +135,7 @@ class Component:
             self._announce(f"still running {self.process.stop_seconds:g} s after {number.name}; killed")
             child.signal(signal.SIGKILL)
 
-    async def _until_useless(self, pid: int) -> None:
+    async def _until_restart_is_needed(self, pid: int) -> None:
         """Return once the program is stuck, or so many of its processes have died that it must start anew."""
         while self._count_losses(pid) < self.process.most_losses and not self.process.is_stuck():
             await asyncio.sleep(CHECK_SECONDS)

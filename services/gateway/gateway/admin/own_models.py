@@ -39,7 +39,7 @@ async def check_model(file: str, card: str | None, into: str | None) -> Answer:
     """Run the check. Its report is the answer. Raises `CommandFailed` with the measured reason."""
     python = find_builder()
     folder = into or os.environ.get("LOUPE_OWN_MODELS") or str(REPOSITORY / ".loupe" / "own-models")
-    command = [str(python), "-m", "builder.own", file, "--json", "--into", folder]
+    command = [str(python), "-m", "builder.own", file, "--into", folder]
     command += ["--card", card] if card else []
     running = await asyncio.create_subprocess_exec(
         *command,
@@ -68,4 +68,6 @@ def as_text(value: object) -> str:
     """Return a measured value for people."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {number}" for name, number in value.items())
-    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

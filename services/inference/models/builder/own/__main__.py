@@ -1,7 +1,8 @@
 """Checks an operator's own network and writes its entry: `python -m builder.own FILE --into FOLDER`.
 
 `loupe-admin models check` runs it. FILE is ONNX, or of PyTorch where spandrel is installed, and has a card
-beside it, FILE with the suffix .yaml. Runs in the environment of requirements/triton.txt.
+beside it, FILE with the suffix .yaml. The report is JSON. It runs in the environment of
+requirements/triton.txt.
 """
 
 import argparse
@@ -42,7 +43,6 @@ def main() -> int:
     parser.add_argument("file", type=Path, help="the network, as ONNX")
     parser.add_argument("--card", type=Path, help="its card (default: FILE with the suffix .yaml)")
     parser.add_argument("--into", type=Path, help="the folder for its entry; without one it is only measured")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON on one line")
     given = parser.parse_args()
     try:
         report = check(given.file, given.card or given.file.with_suffix(".yaml"), given.into)
@@ -52,17 +52,8 @@ def main() -> int:
     except OSError as error:
         sys.stderr.write(f"{given.file.name} cannot be checked: {error}\n")
         return 1
-    print(json.dumps(report) if given.json else table(report))
+    print(json.dumps(report, indent=2))
     return 0
-
-
-def table(report: dict[str, Any]) -> str:
-    """Return one line for each measured fact."""
-    lines = {name.replace("_", " "): value for name, value in report.items()}
-    for name, value in lines.items():
-        if isinstance(value, dict):
-            lines[name] = ", ".join(f"{key} {number}" for key, number in value.items())
-    return "\n".join(f"{name:30} {value}" for name, value in lines.items())
 
 
 if __name__ == "__main__":
