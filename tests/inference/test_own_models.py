@@ -97,6 +97,20 @@ def test_a_network_that_would_spoil_pictures_is_refused_with_what_was_measured(
     assert not (folder / "entries" / f"own_tiny_{network}").exists()
 
 
+def test_loupe_admin_shows_the_report_and_writes_the_entry(checked: dict[str, Any], folder: Path) -> None:
+    command = [Path(sys.executable).with_name("loupe-admin"), "models", "check", folder / "plain.onnx"]
+
+    done = subprocess.run(
+        [*command, "--into", folder / "shown"], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ["guarded", "no"] in lines
+    assert ["reach", str(checked["plain"]["reach"])] in lines
+    assert (folder / "shown" / "own_tiny_plain" / "config.pbtxt").exists()
+
+
 def test_loupe_admin_tells_the_reason_without_a_running_stack(checked: dict[str, Any], folder: Path) -> None:
     command = [Path(sys.executable).with_name("loupe-admin"), "models", "check", folder / "text.onnx"]
 
