@@ -210,9 +210,9 @@ async def test_a_compression_bomb_is_cut_off_at_the_limit() -> None:
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [
-        (gzip.compress(b"photo")[:-4], "gzip"),
+        (gzip.compress(b"photo", mtime=0)[:-4], "gzip"),
         (b"no gzip", "gzip"),
-        (gzip.compress(gzip.compress(b"photo")), "gzip, gzip"),
+        (gzip.compress(gzip.compress(b"photo", mtime=0), mtime=0), "gzip, gzip"),
         (b"photo", "br"),
     ],
 )
