@@ -128,11 +128,14 @@ async def _read_streams(world: World, found: evidence.Evidence) -> None:
         js, waiting = client.jetstream(), dict[str, int]()
         for stream in await js.streams_info():
             name = stream.config.name or ""
-            if stream.config.retention == RetentionPolicy.WORK_QUEUE:
+            durables = [each for each in await js.consumers_info(name) if each.config.durable_name]
+            for consumer in durables:
+                waiting[consumer.name] = (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
+            # a message that was acknowledged while the disk was full comes back into its stream when the
+            # broker starts again, but every consumer is behind it
+            handled = min((each.ack_floor.stream_seq for each in durables if each.ack_floor), default=0)
+            if stream.config.retention == RetentionPolicy.WORK_QUEUE and stream.state.last_seq > handled:
                 waiting[name] = stream.state.messages
-            for consumer in await js.consumers_info(name):
-                if consumer.config.durable_name:
-                    waiting[consumer.name] = (consumer.num_pending or 0) + (consumer.num_ack_pending or 0)
         found.waiting_messages = waiting
         found.dead_letters = (await js.stream_info("DEAD")).state.messages
         found.completed_events = await _completed_events(js)
