@@ -60,6 +60,10 @@ function Line({ found, onChange }: { found: ManagedUser; onChange: () => void })
     found.blocked_at && t.states.blocked,
     `${t.plan}: ${found.plan}`,
     fill(usage, { used: found.used, limit: found.limit ?? "" }),
+    found.subscription_status === "past_due" && t.isUnpaid,
+    found.subscription_status === "trialing" &&
+      found.trial_ends_at &&
+      fill(t.onTrial, { when: formatDate(found.trial_ends_at) }),
     found.subscription_ends_at && fill(t.endsAt, { when: formatDate(found.subscription_ends_at) }),
     formatDate(found.created_at),
   ];

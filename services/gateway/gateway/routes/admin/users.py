@@ -39,7 +39,10 @@ class ManagedUser(BaseModel):
     limit: int | None
     """Null if there is no monthly quota."""
     has_custom_quota: bool
+    subscription_status: str | None
+    """`active`, `trialing`, `past_due` or `canceled`; null on the free plan."""
     subscription_ends_at: str | None
+    trial_ends_at: str | None
 
 
 class PlanChange(BaseModel):
@@ -185,5 +188,9 @@ def to_user(user: auth_pb2.User, entitlement: billing_pb2.UserEntitlement) -> Ma
         reserved=entitlement.reserved,
         limit=usage.limit if usage.HasField("limit") else None,
         has_custom_quota=entitlement.has_custom_quota,
+        subscription_status=subscription.status or None,
         subscription_ends_at=format_time(subscription.ends_at) if subscription.HasField("ends_at") else None,
+        trial_ends_at=(
+            format_time(subscription.trial_ends_at) if subscription.HasField("trial_ends_at") else None
+        ),
     )
