@@ -8,7 +8,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +43,7 @@ from tests.bench.measure import share_mib
 RESULTS = REPOSITORY / ".loupe" / "bench.json"
 
 
-async def of_the_system(running: Stack, rounds: int) -> AsyncIterator[dict[str, Figure]]:
+async def of_the_system(running: Stack, rounds: int) -> AsyncGenerator[dict[str, Figure]]:
     """Yield the figures of a running system, each group as soon as it is measured."""
     idle = {name: share_mib(running.stores.supervisor.pid(name)) for name in NAMES}
     yield {f"idle_memory_mib_{name}": Figure(value, at_most=100) for name, value in idle.items()}
@@ -75,7 +75,7 @@ async def of_the_system(running: Stack, rounds: int) -> AsyncIterator[dict[str, 
         yield figures
 
 
-async def _of_waits_and_many(running: Stack, rounds: int) -> AsyncIterator[dict[str, Figure]]:
+async def _of_waits_and_many(running: Stack, rounds: int) -> AsyncGenerator[dict[str, Figure]]:
     """Yield the figures of those who wait, of many rows, and of the clients."""
     waits = await waiting.costs(running)
     yield {
@@ -128,7 +128,7 @@ async def small_images_under_load(running: Stack, counts: fairness.Counts) -> di
 
 async def all_figures(
     rounds: int, counts: fairness.Counts, *, only_fairness: bool
-) -> AsyncIterator[dict[str, Figure]]:
+) -> AsyncGenerator[dict[str, Figure]]:
     """Yield all figures, or those of fairness alone, each group as soon as it is measured."""
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         started = time.perf_counter()

@@ -6,7 +6,7 @@ import { QuotaLine } from "../parts/quota-line";
 import { Tray } from "../parts/tray";
 import { UploadRow } from "../parts/upload-row";
 import { newestFirst } from "../state/images";
-import { refused, retry, underWay } from "../state/uploads";
+import { refused, retry, retryable, underWay } from "../state/uploads";
 import { fill, texts } from "../texts";
 
 /** Says how many pictures are done, also to people who do not see the bars. */
@@ -37,8 +37,8 @@ export function Upscale() {
         <div class="row spread">
           <h2 id="recent">{t.recent}</h2>
           {!isEmpty && <Tally />}
-          {refused.value.length > 1 && (
-            <button onClick={() => retry(...refused.value)}>{fill(t.retryAll, { n: refused.value.length })}</button>
+          {retryable.value.length > 1 && (
+            <button onClick={() => retry(...retryable.value)}>{fill(t.retryAll, { n: retryable.value.length })}</button>
           )}
           <DownloadAll images={newestFirst.value} />
           {!isEmpty && <a href="/console/history">{t.all}</a>}

@@ -272,8 +272,8 @@ export const en = {
     actors: { user: "you", operator: "an operator", system: "Loupe" } as Record<string, string>,
     somebody: "you, or somebody who claimed to be you",
     details: "Details",
-    program: "browser or program",
-    request: "request",
+    program: "Browser or program",
+    request: "Request",
   },
   account: {
     title: "Account",
