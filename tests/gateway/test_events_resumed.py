@@ -83,6 +83,25 @@ async def test_the_place_before_the_first_event_is_known(gateway: Harness, perso
     assert accepted.data["data"]["id"] == image_id
 
 
+async def test_streams_and_waits_need_no_consumer_at_the_broker(
+    gateway: Harness, person: Person, js: JetStreamContext
+) -> None:
+    before = {each.name for each in await js.consumers_info(STREAM)}
+    async with (
+        gateway.client(person.token) as client,
+        event_stream(client) as first,
+        event_stream(client) as second,
+    ):
+        wait, files = {"Prefer": "wait=60"}, {"image": ("photo.jpg", SMALL)}
+        waited = await client.post("/api/images/upscale", files=files, headers=wait)
+        await first.until("image.completed")
+        await second.until("image.completed")
+        during = {each.name for each in await js.consumers_info(STREAM)}
+
+    assert waited.status_code == 200
+    assert during == before
+
+
 @pytest.mark.parametrize("last_id", ["x", "1", "1-", "-1", "1-2-3", "1 - 2", "0x1-1", "1-" + "9" * 20])
 async def test_an_unreadable_id_is_refused_by_name(gateway: Harness, person: Person, last_id: str) -> None:
     async with gateway.client(person.token) as client:
