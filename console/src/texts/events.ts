@@ -46,7 +46,7 @@ const en: Events = {
   "webhook.changed": "Webhook changed",
   "webhook.created": "Webhook added",
   "webhook.deleted": "Webhook deleted",
-  "webhook.disabled": "Webhook disabled: its deliveries failed",
+  "webhook.disabled": "Webhook disabled: its deliveries failed, or the address was restored",
   "webhook.secret_rotated": "Secret of webhooks replaced",
 };
 
@@ -92,7 +92,7 @@ const de: Events = {
   "webhook.changed": "Webhook geändert",
   "webhook.created": "Webhook hinzugefügt",
   "webhook.deleted": "Webhook gelöscht",
-  "webhook.disabled": "Webhook abgeschaltet: seine Sendungen schlugen fehl",
+  "webhook.disabled": "Webhook abgeschaltet: Sendungen schlugen fehl, oder die Adresse wurde zurückgeholt",
   "webhook.secret_rotated": "Geheimnis von Webhooks erneuert",
 };
 

@@ -11,6 +11,7 @@ from gateway.http import bodies
 from gateway.http.envelope import Envelope, Page, parse_id
 from gateway.identity.callers import Caller
 from gateway.identity.route_access import OperatorSession
+from gateway.routes.account import Proof
 from gateway.routes.admin.values import instant_of, takes
 from gateway.routes.paging import Paging
 from loupe.auth.v1 import auth_pb2
@@ -110,10 +111,15 @@ async def unblock_user(
     return await _answer(caller, user_id, "User unblocked successfully")
 
 
-@router.delete("/{user_id}/second-factor")
-async def reset_second_factor(user_id: UserId, caller: OperatorSession) -> Envelope[ManagedUser]:
-    """Switch off the second factor of a user who has lost it. The user gets a mail about it."""
-    await caller.auth.ResetSecondFactor(auth_pb2.ResetSecondFactorRequest(user_id=user_id))
+@router.delete("/{user_id}/second-factor", openapi_extra=takes(Proof, is_required=False))
+async def reset_second_factor(
+    request: Request, user_id: UserId, caller: OperatorSession
+) -> Envelope[ManagedUser]:
+    """Switch off the second factor of a user who has lost it. The user gets a mail about it. This needs a
+    session from a login of the last 15 minutes, or `current_password`; with a second factor `otp` instead.
+    """
+    values = await bodies.parse(request, Proof) if "content-type" in request.headers else {}
+    await caller.auth.ResetSecondFactor(auth_pb2.ResetSecondFactorRequest(user_id=user_id, **values))
     return await _answer(caller, user_id, "Second factor disabled successfully")
 
 
