@@ -1,8 +1,8 @@
 /** The files that a person has chosen and that the API has not accepted yet. A few are sent at a time. */
 import { computed, signal } from "@preact/signals";
-import { ApiError, UNREACHABLE } from "../api/client";
+import { ApiError, type Image, UNREACHABLE } from "../api/client";
 import { GONE, isTooLarge, sendFile, type Sending, TOO_LARGE } from "../api/upload";
-import { loadImage } from "./images";
+import { loadImage, newestFirst } from "./images";
 import { measure, type Size } from "./measure";
 import { options, toFields } from "./options";
 
@@ -37,6 +37,14 @@ export const refused = computed(() => uploads.value.filter((upload) => upload.st
 export const retryable = computed(() => refused.value.filter(mayRetry));
 /** Previews of files that were sent from this page, by the id of their image. */
 export const previews = signal<ReadonlyMap<number, string>>(new Map());
+
+/** The images to list. One whose upload is not answered yet is listed as that upload. */
+export const listed = computed(() => {
+  const sent = new Set(underWay.value.filter((each) => each.state === "sending").map((each) => each.file.name));
+  const isUpload = ({ id, status, original_filename: name }: Image): boolean =>
+    sent.has(name) && !previews.value.has(id) && (status === "pending" || status === "processing");
+  return newestFirst.value.filter((image) => !isUpload(image));
+});
 
 const sendings = new Map<number, Sending>();
 let nextKey = 1;

@@ -89,6 +89,9 @@ export const en = {
     metadata: "Keep camera data (EXIF)",
     precision: "Compute exactly (slower)",
     strength: "Strength: {n}",
+    strengthOfRest: "Strength: {n} (rest: faithful)",
+    /** What models are best for, by their names. The API says it in English. */
+    bestFor: {} as Record<string, string>,
     denoise: "Take away noise",
     denoiseByPicture: "As the picture needs",
     denoiseLevels: ["Not at all", "A little", "More", "Most"],
