@@ -52,7 +52,7 @@ class Rules:
     fairness_secret: bytes = b""
     """The secret of `fairness.key_of`."""
     undecodable_per_hour: int = 30
-    """A user's images wait for the next hour after so many could not be decoded in this one."""
+    """A user's images wait for the next hour after so many cost workers time for nothing in this one."""
 
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
@@ -162,7 +162,12 @@ async def finish(session: AsyncSession, finished: inference_pb2.Finished, rules:
 
 
 async def cancel(session: AsyncSession, image: Image) -> None:
-    """Fail an unfinished image as cancelled. Its place in the quota is released, and its worker stops."""
+    """Fail an unfinished image as cancelled. Its place in the quota is released, and its worker stops.
+
+    If work on it has begun, it counts for the user's limit, because that work was free.
+    """
+    if image.status == Status.PROCESSING:
+        await undecodable.count(session, image.user_id)
     _set_failed(image, inference_pb2.Failure(code="cancelled", message=CANCELLED_TEXT, retryable=True))
     await batch_progress.record_end(session, image, is_completed=False)
     counters.count_end(session, image)
