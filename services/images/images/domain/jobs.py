@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import errors, outbox, trace
+from common import errors, labels, outbox, trace
 from common.db import now
 from images.catalogue import ALWAYS_SERVED
 from images.domain import batch_progress, counters, fairness, models, previews, turns, undecodable
@@ -26,6 +26,8 @@ DEAD_STANDARD, DEAD_PRIORITY = "dead.QUEUE.inference-standard", "dead.QUEUE.infe
 """Named as in `common.messages`. They are published here, because attempts are counted here."""
 EXHAUSTED = "attempts_exhausted"
 CANCELLED_TEXT = "The image was cancelled."
+LONGEST_TEXT = 500
+"""Characters of a worker's text."""
 MOST_EXCUSED = 20
 """So many attempts of an image can be excused. After that, the image itself counts as the cause."""
 LOCK_USER = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
@@ -208,12 +210,12 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.status = Status.COMPLETED
     image.upscaled_bytes = output.bytes
     image.processing_seconds = output.seconds
-    image.model_used = output.model
-    image.model_reason = output.model_reason
-    image.model_message = output.model_message
+    image.model_used = _cleaned(output.model)
+    image.model_reason = _cleaned(output.model_reason)
+    image.model_message = _cleaned(output.model_message)
     image.denoise_used = output.denoise if output.HasField("denoise") else None
     image.strength_used = output.strength if output.HasField("strength") else None
-    image.precision_used = output.precision or None
+    image.precision_used = _cleaned(output.precision) or None
     image.warnings = _warnings(image, output)
     image.previews = previews.stored(output.previews)
     image.updated_at = now()
@@ -263,10 +265,15 @@ async def fail(session: AsyncSession, image: Image, failure: inference_pb2.Failu
 
 def _set_failed(image: Image, failure: inference_pb2.Failure) -> None:
     image.status = Status.FAILED
-    image.failure_code = failure.code
-    image.failure_message = failure.message
+    image.failure_code = _cleaned(failure.code)
+    image.failure_message = _cleaned(failure.message)
     image.failure_retryable = failure.retryable
     image.updated_at = now()
+
+
+def _cleaned(text: str) -> str:
+    """Return a worker's text as one short line. Users read it, and workers decode files of strangers."""
+    return labels.clean(text)[:LONGEST_TEXT]
 
 
 def ended_event(image: Image) -> pb.ImageEnded:
