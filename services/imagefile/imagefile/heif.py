@@ -29,6 +29,8 @@ class Summary:
     width: int
     """Upright, and cut to the clean aperture."""
     height: int
+    is_sideways: bool
+    """Whether it is stored turned by a quarter."""
     coding: bytes
     """The kind of the coded item, as `hvc1`."""
     depth: int = 8
@@ -69,6 +71,7 @@ def summarise(data: bytes) -> Summary:
     sides = {each: _size(data, found.items[each]) for each in set(coded)}
     return Summary(
         *_upright_size(data, primary),
+        is_sideways=_is_sideways(data, primary),
         coding=first.kind,
         depth=_depth(data, primary) or _depth(data, first) or 8,
         has_alpha=bool(alphas),
@@ -90,6 +93,12 @@ def refusal(summary: Summary, codings: tuple[bytes, ...]) -> str:
     if summary.coding not in codings:
         return f"Pictures coded as {summary.coding.decode('latin-1')!a} cannot be upscaled."
     return ""
+
+
+def unsupported_feature(data: bytes) -> str:
+    """Return the feature that no decoder here supports, or an empty string."""
+    has_tracks_alone = find(data, b"meta") is None and find(data, b"moov") is not None
+    return "a sequence without a still picture" if has_tracks_alone else ""
 
 
 def is_animated(data: bytes) -> bool:
@@ -150,16 +159,26 @@ def _size(data: bytes, item: Item) -> tuple[int, int]:
 
 
 def _upright_size(data: bytes, item: Item) -> tuple[int, int]:
-    """Return the size after the transformations, which are applied in their order."""
+    """Return the size after the transformations, which are applied in their order.
+
+    Raise `ValueError` if the picture is cut to more than it has.
+    """
     width, height = _size(data, item)
     for box in item.properties:
         if box.kind == b"irot" and data[box.start] & 1:
             width, height = height, width
         elif box.kind == b"clap":
             across, per_across, down, per_down = struct.unpack_from(">4I", data, box.start)
-            width = min(width, (2 * across + per_across) // (2 * per_across))
-            height = min(height, (2 * down + per_down) // (2 * per_down))
+            before = width, height
+            width = (2 * across + per_across) // (2 * per_across)
+            height = (2 * down + per_down) // (2 * per_down)
+            if width > before[0] or height > before[1]:
+                raise ValueError(f"{width} x {height} pixels cut from {before[0]} x {before[1]}")
     return width, height
+
+
+def _is_sideways(data: bytes, item: Item) -> bool:
+    return sum(data[box.start] for box in item.properties if box.kind == b"irot") % 2 == 1
 
 
 def _depth(data: bytes, item: Item) -> int | None:

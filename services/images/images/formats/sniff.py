@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from imagefile import (
     bmp,
+    bmp_runs,
     colours,
     formats,
     gif,
@@ -98,13 +99,13 @@ def _refused(text: str) -> Refused:
 
 
 def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
+    reading = READABLE[format_]
+    if feature := reading.unsupported_feature(data):
+        raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
     if format_ in CODINGS:
         return _header_of_boxes(format_, data, largest_pixels)
     if format_ == "JXL":
         return _jxl_header(data, largest_pixels)
-    reading = READABLE[format_]
-    if feature := reading.unsupported_feature(data):
-        raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
     if format_ == "TIFF":
         header = _tiff_header(select_picture(data), largest_pixels)
         return replace(header, sequence=sequences.of_tiff(data, largest_pixels))
@@ -212,6 +213,8 @@ def _bmp_header(data: bytes, largest_pixels: int) -> Header:
         raise _refused(BROKEN)
     if feature := bmp.unsupported_feature(header):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
+    if not bmp_runs.are_complete(data, header):
+        raise _refused(BROKEN)
     return Header("BMP", width, height, has_alpha=bmp.has_alpha(header))
 
 
