@@ -57,7 +57,18 @@ class Brokers:
         password = json.loads(self.filled[f"{service.upper()}_PASSWORD"])
         options = {"user": service, "password": password, "allow_reconnect": False} | options
         url = f"nats://{HOST}:{self.ports[f'client{number}']}"
-        return await eventually(lambda: nats.connect(url, **options), OSError, nats.errors.Error)
+        return await eventually(lambda: connect(url, **options), OSError, nats.errors.Error)
+
+
+async def connect(url: str, **options: Any) -> Client:
+    """Return a connection. Close its socket if the server refuses it, which `nats.connect` leaves open."""
+    client = Client()
+    try:
+        await client.connect(url, **options)
+    except BaseException:
+        await client.close()
+        raise
+    return client
 
 
 @asynccontextmanager
@@ -132,7 +143,7 @@ async def test_a_broker_listens_on_ipv6(tmp_path: Path) -> None:
     async with running(argv, filled, tmp_path / "log"):
         login = {"user": "auth", "password": json.loads(filled["AUTH_PASSWORD"])}
         url = f"nats://[::1]:{ports['4222']}"
-        client = await eventually(lambda: nats.connect(url, **login), OSError, nats.errors.Error)
+        client = await eventually(lambda: connect(url, **login), OSError, nats.errors.Error)
         await client.close()
 
 
