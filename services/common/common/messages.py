@@ -84,7 +84,7 @@ async def process_message(
 ) -> None:
     """Run the handler inside the trace of the request that published the message, and settle the message.
 
-    A message that another stream republished is refused: whoever manages a stream could forge events so.
+    A message that another stream republished is refused: the manager of a stream could forge events so.
     """
     if stream := (message.headers or {}).get("Nats-Stream"):
         cause = f"the stream {stream} republished it"
@@ -140,7 +140,7 @@ async def _handle_and_settle(
 
 
 async def give_back(message: Msg, seconds: float | None = None) -> None:
-    """Let the broker deliver the message again, at once or after so many seconds."""
+    """Let the broker deliver the message again, at once or after `seconds`."""
     with contextlib.suppress(nats.errors.Error):
         await message.nak(delay=seconds)
 

@@ -23,7 +23,7 @@ from loupe_client.pictures import is_same_format, may_be_picture
 
 CHUNK = 1 << 20
 REFUSALS = (errors.ValidationFailed, errors.BodyTooLarge, errors.BadRequest)
-"""What the server will answer to the same file again."""
+"""Refusals that the server will repeat for the same file."""
 OF_ALL_FILES = {
     "model",
     "denoise",

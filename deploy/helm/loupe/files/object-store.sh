@@ -52,7 +52,7 @@ trap 'kill "$s3" "$store"' TERM INT
 # make the store write each object to the disk before it answers: a power failure then loses nothing
 until echo 'fs.configure -locationPrefix=/buckets/ -fsync -apply' \
     | weed shell -master=127.0.0.1:9333.19333 -filer=127.0.0.1:8888.18888 2>/dev/null | grep -q '"fsync":'; do sleep 1; done &
-# has_room KIB: whether the disk has so much free space
+# has_room KIB: whether the disk has this much free space
 has_room() { [ "$(df -Pk "$DATA" | awk 'NR == 2 { print $4 }')" -ge "$1" ]; }
 # Neither server is of use without the other: stop both when one ends. The index refuses every write after one that
 # found no space, until it is started again: stop both when the disk was full and has room again.
