@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from imagefile.wear import jpeg_quality
+from imagefile.jpeg_quality import jpeg_quality
 from inference.decoding.pool import Decoder
 from inference.networks.auto import NotServed, Rule, choose_model, match_rule
 from inference.networks.registry import Model

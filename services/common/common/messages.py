@@ -82,7 +82,7 @@ def span_attributes(name: str, kind: str, subject: str) -> dict[str, str | int]:
 def republisher_of(headers: Mapping[str, str] | None) -> str:
     """Return the stream that has republished a message, or an empty string.
 
-    Receivers refuse such messages: whoever manages a stream could forge events so.
+    Receivers refuse such messages: the manager of a stream could forge events so.
     """
     return (headers or {}).get("Nats-Stream", "")
 
@@ -148,7 +148,7 @@ async def _handle_and_settle(
 
 
 async def give_back(message: Msg, seconds: float | None = None) -> None:
-    """Let the broker deliver the message again, at once or after so many seconds."""
+    """Let the broker deliver the message again, at once or after `seconds`."""
     with contextlib.suppress(nats.errors.Error):
         await message.nak(delay=seconds)
 

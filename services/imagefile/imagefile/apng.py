@@ -28,7 +28,7 @@ from imagefile.png import (
 
 ANIMATION, FRAME = b"acTL", b"fcTL"
 KEEP, CLEAR, RESTORE = 0, 1, 2
-"""What happens to a frame's area before the next frame: nothing, it becomes transparent, or as it was."""
+"""Disposal of a frame's area before the next frame: it stays, becomes transparent, or becomes as before."""
 REPLACE, BLEND = 0, 1
 """How a frame is drawn: instead of what is there, or over it."""
 FRAME_FORMAT, COUNTS_FORMAT = struct.Struct(">IIIIIHHBB"), struct.Struct(">II")

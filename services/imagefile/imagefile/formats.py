@@ -1,4 +1,4 @@
-"""The one table of image formats, which all code that handles formats uses.
+"""The one table of image formats. Code that handles formats states nothing about them itself.
 
 A format may be read only, or written only. An incomplete entry is an error at import.
 """
@@ -280,7 +280,7 @@ def identify(data: bytes) -> Format | None:
 
 
 def refuse_parser_bomb(data: bytes) -> None:
-    """Raise `ParserBomb` if the file has so many parts that it would keep parsers or decoders busy."""
+    """Raise `ParserBomb` if the file has too many parts, which would keep parsers or decoders busy."""
     if name := identify(data):
         READABLE[name].walk(data)
 

@@ -15,7 +15,7 @@ DERIVED = (b"grid", b"iden", b"iovl")
 HEVC, AV1 = (b"hvc1", b"hev1"), (b"av01",)
 """Kinds of items that hold coded pixels."""
 DEEPEST = 4
-"""Items that are made from each other."""
+"""The most levels of items that are made from each other."""
 MOST_TILES = 2_000
 MOST_ALPHAS = 16
 MOST_HEADER_BYTES = 4_096
@@ -32,7 +32,7 @@ class Summary:
     is_sideways: bool
     """Whether it is stored turned by a quarter."""
     coding: bytes
-    """The kind of the coded item, as `hvc1`."""
+    """The kind of the coded item, such as `hvc1`."""
     depth: int = 8
     has_alpha: bool = False
     is_premultiplied: bool = False
@@ -111,15 +111,15 @@ def is_complete(data: bytes) -> bool:
     return summarise(data).is_whole
 
 
-def _coded_items(found: Items, item_id: int, deep: int = 0) -> list[int]:
+def _coded_items(found: Items, item_id: int, depth: int = 0) -> list[int]:
     """Return the items that hold the coded pixels. Raise `ValueError` for too many or none."""
     if found.items[item_id].kind not in DERIVED:
         return [item_id]
-    if deep == DEEPEST:
+    if depth == DEEPEST:
         raise ValueError("items are made from each other")
     coded = list[int]()
     for target in found.targets(b"dimg", item_id):
-        coded += _coded_items(found, target, deep + 1)
+        coded += _coded_items(found, target, depth + 1)
         if len(coded) > MOST_TILES:
             raise ValueError(f"more than {MOST_TILES} tiles")
     if not coded:

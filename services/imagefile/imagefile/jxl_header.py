@@ -26,7 +26,7 @@ Choices = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, in
 @dataclass(slots=True)
 class Header:
     width: int
-    """As shown, after the orientation is applied."""
+    """Width and height are those after the orientation is applied."""
     height: int
     is_sideways: bool = False
     """Whether it is stored turned by a quarter."""

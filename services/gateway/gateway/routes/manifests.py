@@ -48,8 +48,7 @@ FIELDS: Json = {
     "name": {"type": "string", "maxLength": 255},
     "on_error": a_choice(
         "OnError",
-        "What happens to an item that is refused: `reject` refuses the whole batch, "
-        "`skip` makes it a failed image.",
+        "The effect of a refused item: `reject` refuses the whole batch, `skip` makes it a failed image.",
         ON_ERROR,
     )
     | {"default": ON_ERROR[0]},

@@ -29,7 +29,7 @@ CANCELLED_TEXT = "The image was cancelled."
 LONGEST_TEXT = 500
 """Characters of a worker's text."""
 MOST_EXCUSED = 20
-"""So many attempts of an image can be excused. After that, the image itself counts as the cause."""
+"""The most attempts of an image that are excused. After that, the image itself counts as the cause."""
 LOCK_USER = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
 LOCK_OWNER = sa.text("SELECT pg_advisory_xact_lock(user_id) FROM image WHERE id = :image_id")
 """Takes the same lock, for the user who owns the image."""
@@ -54,7 +54,7 @@ class Rules:
     fairness_secret: bytes = b""
     """The secret of `fairness.key_of`."""
     undecodable_per_hour: int = 30
-    """A user's images wait for the next hour after so many could not be decoded in this one."""
+    """The most undecodable images of a user in an hour. The others then wait for the next hour."""
 
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:

@@ -6,7 +6,7 @@ The thresholds below were found on the sets of `make bench-quality`. Their comme
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from imagefile.wear import is_worn
+from imagefile.jpeg_quality import is_worn
 from inference.networks.pixel_art import is_pixel_art
 from inference.networks.registry import AUTO, Model
 from inference.networks.sample import Sample
