@@ -5,6 +5,7 @@
 # Web pages of the origins $S3_ALLOWED_ORIGINS may use signed links (CORS).
 set -eu
 umask 077
+. /etc/loupe/full-disk.sh
 
 BUCKET=loupe CERTIFICATES=/certificates
 
@@ -70,6 +71,6 @@ trap 'kill $s3 $store' TERM INT
 until shell 'fs.configure -locationPrefix=/buckets/ -fsync -apply' | grep -q '"fsync":'; do sleep 1; done &
 
 # neither server is of use without the other: stop both when one ends
-while kill -0 "$store" "$s3" 2>/dev/null; do sleep 1; done
+watch_disk data "$store" "$s3"
 kill "$store" "$s3" 2>/dev/null || true
 wait "$store" "$s3" || true

@@ -20,7 +20,9 @@ from tests.auth.harness import SECRET, AuthHarness
 PUBLIC_URL = "https://loupe.example.com"
 
 
-def mail_sender(auth: AuthHarness, stores: Stores, *, reset_url: str = "") -> events.Mails:
+def mail_sender(
+    auth: AuthHarness, stores: Stores, *, reset_url: str = "", mails_per_day: int = 20
+) -> events.Mails:
     settings = Settings(
         database_url=stores.database_url("auth"),
         nats_url=stores.nats_url("auth"),
@@ -28,6 +30,7 @@ def mail_sender(auth: AuthHarness, stores: Stores, *, reset_url: str = "") -> ev
         clients={},
         public_url=PUBLIC_URL,
         reset_url=reset_url,
+        mails_per_day=mails_per_day,
         smtp_host=HOST,
         smtp_port_number=stores.smtp.port,
     )

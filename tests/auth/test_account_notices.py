@@ -6,10 +6,11 @@ import pytest
 
 from common.db import Sessions
 from loupe.auth.v1 import auth_pb2 as pb
-from loupe_local.mailbox import newest_mail_to
+from loupe.outbound.v1 import outbound_pb2
+from loupe_local.mailbox import mails_to, newest_mail_to
 from loupe_local.stores import Stores
 from tests.auth.harness import PASSWORD, AuthHarness, events, running
-from tests.auth.mail_sending import sending_mails
+from tests.auth.mail_sending import mail_sender, sending_mails
 from tests.auth.test_password_change import change
 from tests.auth.test_second_factor import enrol
 
@@ -77,6 +78,23 @@ async def test_the_notice_of_a_reset_says_who_did_it(auth: AuthHarness, stores: 
         mail = await newest_mail_to(stores.mails, email, "The operator")
 
     assert "the operator of this service switched off the second factor" in mail.get_content()
+
+
+async def test_notices_about_webhooks_are_limited_together_with_others(
+    auth: AuthHarness, stores: Stores
+) -> None:
+    email = "jane.hooks@example.com"
+    user_id = (await auth.register_verified(email=email)).user.id
+    sender = mail_sender(auth, stores, mails_per_day=2)
+    disabled = outbound_pb2.WebhookDisabled(user_id=user_id, url="https://hooks.example/1", reason="gone")
+
+    await sender.notify_of_new_webhook(outbound_pb2.WebhookAdded(user_id=user_id).SerializeToString())
+    for _ in range(3):
+        await sender.notify_of_webhook(disabled.SerializeToString())
+    await sender.notify_of_webhook(outbound_pb2.WebhookDisabled(user_id=99).SerializeToString())
+
+    sent = [mail["Subject"] for mail in mails_to(stores.mails, email)]
+    assert sent == ["A webhook was added to your account", "A webhook was disabled"]
 
 
 @pytest.mark.parametrize("what", ["password", "factor", "deletion"])

@@ -1,6 +1,6 @@
-"""`make bench`: starts the system, measures it, and prints each figure with its target.
+"""`make bench`: starts the system, measures it, and prints each figure with its target once it is measured.
 
-The labels stand in the order of the table in README.md. The figures are also written to .loupe/bench.json.
+The figures are also written to .loupe/bench.json.
 """
 
 import argparse
@@ -8,6 +8,8 @@ import asyncio
 import json
 import tempfile
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,46 +43,57 @@ from tests.bench.measure import share_mib
 RESULTS = REPOSITORY / ".loupe" / "bench.json"
 
 
-async def measure(seconds_to_ready: float, running: Stack, rounds: int) -> dict[str, Figure]:
+async def of_the_system(running: Stack, rounds: int) -> AsyncGenerator[dict[str, Figure]]:
+    """Yield the figures of a running system, each group as soon as it is measured."""
     idle = {name: share_mib(running.stores.supervisor.pid(name)) for name in NAMES}
+    yield {f"idle_memory_mib_{name}": Figure(value, at_most=100) for name, value in idle.items()}
     polls = await gateway.get_image_cpu(running)
+    yield {"status_poll_cpu_over_minimal_route": Figure(polls, at_most=6)}
     over_discarding, over_store_client, growth = await gateway.uploads(running)
-    direct = await direct_uploads.costs(running)
-    start_seconds = await pipeline.seconds_to_start(running)
-    images_ratio, busy_share = await pipeline.throughput(running, rounds)
-    estimated = await estimates.errors(running)  # before the worker with a model that costs nothing
-    handed_over = await handover.median_seconds(running)
-    cpu_seconds = await overhead.cpu_seconds_per_image(running)
-    waiting_costs = await waiting.costs(running)
-    delivery_ms, delivery_ratio = await webhooks.delivery_over_idle(running)
-    sweep = await expiring.sweep_over_few(running)
-    far_page = await pages.far_over_first(running)
-    of_clients = await clients.costs(running, rounds)
-    return {
-        "images_per_second_over_bare_process": Figure(images_ratio, at_least=0.92),
-        "busy_share_of_cores_while_jobs_wait": Figure(busy_share, at_least=0.9),
-        "cpu_ms_per_image_without_codecs": Figure(cpu_seconds.pop("without_codecs") * 1000, at_most=80),
-        **{f"cpu_ms_per_image_{name}": Figure(seconds * 1000) for name, seconds in cpu_seconds.items()},
-        "accepted_to_started_median_ms": Figure(start_seconds * 1000, at_most=30),
-        "sigterm_to_next_worker_median_ms": Figure(handed_over * 1000, at_most=1000),
-        **estimated.figures(),
-        "status_poll_cpu_over_minimal_route": Figure(polls, at_most=6),
-        "kib_of_memory_per_waiting_request": Figure(waiting_costs.kib_per_wait),
-        "cpu_us_per_waiting_request": Figure(waiting_costs.cpu_us_per_wait),
-        "kib_of_memory_per_event_stream": Figure(waiting_costs.kib_per_stream),
-        "event_reaches_client_p99_ms": Figure(waiting_costs.event_p99_ms),
-        "delivery_ms_while_100000_wait_for_a_dead_host": Figure(delivery_ms),
-        "delivery_while_100000_wait_over_idle": Figure(delivery_ratio, at_most=3),
+    yield {
         "upload_time_over_store_client": Figure(over_store_client),
         "upload_time_over_discarding": Figure(over_discarding, at_most=3.33),
-        **direct.figures(),
         "gateway_growth_mib_8_uploads_at_once": Figure(growth, at_most=32),
-        **{f"idle_memory_mib_{name}": Figure(value, at_most=100) for name, value in idle.items()},
-        "seconds_from_start_to_ready": Figure(seconds_to_ready, at_most=30),
-        "sweep_of_a_million_expired_over_few": Figure(sweep, at_most=3),
-        "page_60000_over_page_1_of_a_million": Figure(far_page, at_most=3),
-        **of_clients.figures(),
     }
+    yield (await direct_uploads.costs(running)).figures()
+    start_seconds = await pipeline.seconds_to_start(running)
+    yield {"accepted_to_started_median_ms": Figure(start_seconds * 1000, at_most=30)}
+    images_ratio, busy_share = await pipeline.throughput(running, rounds)
+    yield {
+        "images_per_second_over_bare_process": Figure(images_ratio, at_least=0.92),
+        "busy_share_of_cores_while_jobs_wait": Figure(busy_share, at_least=0.9),
+    }
+    yield (await estimates.errors(running)).figures()  # before the worker with a model that costs nothing
+    handed_over = await handover.median_seconds(running)
+    yield {"sigterm_to_next_worker_median_ms": Figure(handed_over * 1000, at_most=1000)}
+    cpu_seconds = await overhead.cpu_seconds_per_image(running)
+    yield {
+        "cpu_ms_per_image_without_codecs": Figure(cpu_seconds.pop("without_codecs") * 1000, at_most=80),
+        **{f"cpu_ms_per_image_{name}": Figure(seconds * 1000) for name, seconds in cpu_seconds.items()},
+    }
+    async for figures in _of_waits_and_many(running, rounds):
+        yield figures
+
+
+async def _of_waits_and_many(running: Stack, rounds: int) -> AsyncGenerator[dict[str, Figure]]:
+    """Yield the figures of those who wait, of many rows, and of the clients."""
+    waits = await waiting.costs(running)
+    yield {
+        "kib_of_memory_per_waiting_request": Figure(waits.kib_per_wait),
+        "cpu_us_per_waiting_request": Figure(waits.cpu_us_per_wait),
+        "kib_of_memory_per_event_stream": Figure(waits.kib_per_stream),
+        "event_reaches_client_p99_ms": Figure(waits.event_p99_ms),
+    }
+    delivery_ms, delivery_ratio = await webhooks.delivery_over_idle(running)
+    yield {
+        "delivery_ms_while_100000_wait_for_a_dead_host": Figure(delivery_ms),
+        "delivery_while_100000_wait_over_idle": Figure(delivery_ratio, at_most=3),
+    }
+    sweep = await expiring.sweep_over_few(running)
+    yield {"sweep_of_a_million_expired_over_few": Figure(sweep, at_most=3)}
+    far_page = await pages.far_over_first(running)
+    yield {"page_60000_over_page_1_of_a_million": Figure(far_page, at_most=3)}
+    yield (await clients.costs(running, rounds)).figures()
 
 
 async def pixels(rounds: int) -> dict[str, Figure]:
@@ -113,18 +126,32 @@ async def small_images_under_load(running: Stack, counts: fairness.Counts) -> di
     return {f"small_image_over_idle_{name}": Figure(ratio, at_most=3) for name, ratio in ratios.items()}
 
 
-async def run(rounds: int, counts: fairness.Counts, *, only_fairness: bool) -> None:
-    figures: dict[str, Figure] = {}
+async def all_figures(
+    rounds: int, counts: fairness.Counts, *, only_fairness: bool
+) -> AsyncGenerator[dict[str, Figure]]:
+    """Yield all figures, or those of fairness alone, each group as soon as it is measured."""
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         started = time.perf_counter()
         async with stack(Path(folder) / "state", sink=to_file(Path(folder) / "log")) as running:
+            yield {"seconds_from_start_to_ready": Figure(time.perf_counter() - started, at_most=30)}
             if not only_fairness:
-                figures |= await measure(time.perf_counter() - started, running, rounds)
-            figures |= await small_images_under_load(running, counts)
-        if not only_fairness:
-            figures |= await pixels(rounds)
-    show(figures)
-    RESULTS.write_text(json.dumps({name: asdict(each) for name, each in figures.items()}, indent=2))
+                async for figures in of_the_system(running, rounds):
+                    yield figures
+            yield await small_images_under_load(running, counts)
+    if not only_fairness:
+        yield await pixels(rounds)
+
+
+async def run(rounds: int, counts: fairness.Counts, *, only_fairness: bool) -> None:
+    """Print the figures as they come, and write all that came even if a later one fails."""
+    measured: dict[str, Figure] = {}
+    try:
+        async with aclosing(all_figures(rounds, counts, only_fairness=only_fairness)) as groups:
+            async for figures in groups:
+                show(figures)
+                measured |= figures
+    finally:
+        RESULTS.write_text(json.dumps({name: asdict(each) for name, each in measured.items()}, indent=2))
 
 
 def main() -> None:

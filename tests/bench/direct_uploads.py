@@ -17,7 +17,7 @@ from tests.client import client_of, wait_for_status
 from tests.gateway.harness import People
 from tests.pixels import encoded
 
-PARALLEL, FILES, ROUNDS = 8, 16, 4
+PARALLEL, FILES, ROUNDS = 8, 16, 8
 """A user has at most 100 unused uploads."""
 FILE_BYTES = 10 << 20
 SMALL_UPLOADS = 100

@@ -7,6 +7,7 @@ from common import db
 from common.db import Sessions
 from images.domain import expiry
 from loupe_local.stack import Stack
+from tests.bench.measure import without_images
 from tests.million import WITH_OTHERS, insert_images, remove_images
 
 USER, OTHER = 1_000_003, 1_000_004
@@ -15,19 +16,13 @@ ROUNDS = 40
 
 
 async def sweep_over_few(running: Stack) -> float:
-    """Return the median time of a transaction of the sweep while a million images are due, over that for few.
-
-    The service is stopped meanwhile, because its sweeps would take the same images.
-    """
+    """Return the median time of a sweep's transaction while a million images are due, over that for few."""
     engine = db.engine(running.stores.database_url("images"))
     sessions = db.sessions(engine)
-    await running.stores.supervisor.stop("images")
-    try:
+    async with without_images(running):
         few = await _median_seconds(sessions, ROUNDS * expiry.AT_ONCE)
         many = await _median_seconds(sessions, WITH_OTHERS)
-    finally:
-        await engine.dispose()
-        await running.stores.supervisor.restart("images")
+    await engine.dispose()
     return many / few
 
 

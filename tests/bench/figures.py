@@ -24,4 +24,4 @@ def show(figures: Mapping[str, Figure]) -> None:
     for name, figure in figures.items():
         target = f">= {figure.at_least}" if figure.at_least is not None else f"<= {figure.at_most}"
         target = "" if figure.at_least is figure.at_most is None else target
-        print(f"{'ok  ' if figure.is_met else 'MISS'} {name:<42} {figure.value:9.2f}   {target}")
+        print(f"{'ok  ' if figure.is_met else 'MISS'} {name:<42} {figure.value:9.2f}   {target}", flush=True)

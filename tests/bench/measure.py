@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 import httpx2
 import psutil
 
+from loupe_local.stack import Stack
+
 MIB = 1 << 20
 
 
@@ -65,12 +67,24 @@ async def hello_server() -> AsyncGenerator[tuple[str, int]]:
 
 
 async def until_answering(url: str) -> None:
+    """Return once a request to this address succeeds."""
     async with asyncio.timeout(30), httpx2.AsyncClient() as client:
         while True:
             with contextlib.suppress(httpx2.TransportError):
-                await client.get(url)
-                return
+                if (await client.get(url)).is_success:
+                    return
             await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def without_images(running: Stack) -> AsyncGenerator[None]:
+    """Stop the images service, which would take the rows. Return once the gateway reaches it again."""
+    await running.stores.supervisor.stop("images")
+    try:
+        yield
+    finally:
+        await running.stores.supervisor.restart("images")
+        await until_answering(f"{running.api}/readyz")
 
 
 async def repeated(count: int, parallel: int, call: Callable[[], Awaitable[object]]) -> None:

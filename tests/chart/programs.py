@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,7 +60,8 @@ async def running(argv: list[str], env: Mapping[str, str], log: Path) -> AsyncGe
         try:
             yield
         finally:
-            process.terminate()
+            with suppress(ProcessLookupError):  # it may have ended
+                process.terminate()
             await process.wait()
 
 

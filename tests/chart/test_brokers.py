@@ -1,11 +1,11 @@
-"""Three brokers with the chart's configuration: permissions, and restarts one after the other."""
+"""Brokers with the chart's configuration: permissions, a full disk, and restarts one after the other."""
 
 import asyncio
 import json
 import re
 import urllib.request
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,20 @@ from urllib.error import URLError
 
 import nats
 import nats.errors
+import pytest
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 from nats.js.api import StorageType
 
 from common import bus
 from gateway.identity.limits import STREAM as LIMITS
 from loupe_local.ports import HOST, allocate
+from tests.chaos import disks
 from tests.chart.environment import environment
 from tests.chart.helm import DEFAULT, release
 from tests.chart.objects import Object, Release
 from tests.chart.programs import argv_of, container_of, eventually, running
+from tests.polling import until
 
 EVERYWHERE, SCRATCH = "0.0.0.0", "/tmp/"  # noqa: S104, S108  as the chart writes them, to be replaced
 SERVERS = range(3)
@@ -39,7 +43,8 @@ class Brokers:
 
     def start(self, number: int) -> Any:
         argv = [*argv_of(self.container)[:-1], str(self.folder / f"{number}.conf")]
-        env = {**self.filled, "SERVER_NAME": f"loupe-nats-{number}"}
+        data = str(self.folder / str(number))
+        env = {**self.filled, "SERVER_NAME": f"loupe-nats-{number}", "DATA": data}
         return running(argv, env, self.folder / f"{number}.log")
 
     async def passes(self, number: int, probe: str) -> None:
@@ -72,11 +77,11 @@ async def brokers(chart: Release, folder: Path) -> AsyncGenerator[tuple[Brokers,
     for number in SERVERS:
         route = f'@{HOST}:{ports[f"cluster{number}"]}"'
         filled[f"ROUTE_{number}"] = re.sub(r"@.*\"", route, filled[f"ROUTE_{number}"])
-        text = config["data"]["nats.conf"]
+        text = config["data"]["nats.conf"].replace(SCRATCH, f"{folder}/{number}")
         for kind, port in (("client", 4222), ("cluster", 6222), ("monitor", 8222)):
             text = text.replace(f"{EVERYWHERE}:{port}", f"{HOST}:{ports[f'{kind}{number}']}")
         text = text.replace('"/data"', json.dumps(str(folder / str(number))))
-        (folder / f"{number}.conf").write_text(text.replace(SCRATCH, f"{folder}/{number}"))
+        (folder / f"{number}.conf").write_text(text)
     them = Brokers(container=container, filled=filled, ports=ports, folder=folder)
     async with AsyncExitStack() as everything:
         servers = {number: await everything.enter_async_context(AsyncExitStack()) for number in SERVERS}
@@ -117,23 +122,83 @@ async def test_three_brokers_form_a_cluster_and_keep_to_permissions(tmp_path: Pa
     assert ["permissions violation" in one for one in denied] == [True]
 
 
-async def test_a_broker_listens_on_ipv6(tmp_path: Path) -> None:
-    chart = release(DEFAULT, nats={"bundled": {"replicas": 1}}, **{"global": {"ipFamilies": ["IPv6"]}})
+@dataclass(frozen=True)
+class Broker:
+    """One server with ports of its own. Data, configuration and the log are in this folder."""
+
+    folder: Path
+    argv: Sequence[str]
+    variables: Mapping[str, str]
+    url: str
+
+    def start(self) -> AbstractAsyncContextManager[None]:
+        return running([*self.argv], self.variables, self.folder / "log")
+
+    async def connect(self) -> Client:
+        login = {"user": "auth", "password": json.loads(self.variables["AUTH_PASSWORD"])}
+        options = {"allow_reconnect": False, **login}
+        return await eventually(lambda: nats.connect(self.url, **options), OSError, nats.errors.Error)
+
+
+def broker(folder: Path, address: str = HOST, families: Sequence[str] = ()) -> Broker:
+    values = {"bundled": {"replicas": 1, "permissions": {"auth": {}}}}
+    chart = release(DEFAULT, nats=values, **{"global": {"ipFamilies": list(families)}})
     container, config = container_of(chart, "nats"), chart.find("ConfigMap", "loupe-nats-config")
     assert config
-    filled, ports = environment(chart, container), allocate(["4222", "8222"], {})
-    text = config["data"]["nats.conf"].replace('"/data"', json.dumps(str(tmp_path)))
+    (folder / "data").mkdir(exist_ok=True)
+    text = config["data"]["nats.conf"].replace(SCRATCH, f"{folder}/")
+    text = text.replace('"/data"', json.dumps(str(folder / "data")))
+    ports = allocate(["4222", "8222"], {})
     for name, port in ports.items():
-        assert f"[::]:{name}" in text
-        text = text.replace(f"[::]:{name}", f"[::1]:{port}")
-    (tmp_path / "nats.conf").write_text(text.replace(SCRATCH, f"{tmp_path}/"))
-    argv = [*argv_of(container)[:-1], str(tmp_path / "nats.conf")]
+        everywhere = f"{'[::]' if families else EVERYWHERE}:{name}"
+        assert everywhere in text
+        text = text.replace(everywhere, f"{address}:{port}")
+    (folder / "nats.conf").write_text(text)
+    argv = [*argv_of(container)[:-1], str(folder / "nats.conf")]
+    own = {"DATA": str(folder / "data"), "SERVER_NAME": "loupe-nats-0"}
+    variables = {**environment(chart, container), **own}
+    return Broker(folder, argv, variables, f"nats://{address}:{ports['4222']}")
 
-    async with running(argv, filled, tmp_path / "log"):
-        login = {"user": "auth", "password": json.loads(filled["AUTH_PASSWORD"])}
-        url = f"nats://[::1]:{ports['4222']}"
-        client = await eventually(lambda: nats.connect(url, **login), OSError, nats.errors.Error)
+
+async def test_a_broker_listens_on_ipv6(tmp_path: Path) -> None:
+    server = broker(tmp_path, "[::1]", ["IPv6"])
+
+    async with server.start():
+        client = await server.connect()
         await client.close()
+
+
+async def test_a_broker_ends_once_its_full_disk_has_room_again(tmp_path: Path) -> None:
+    """Its streams would refuse all messages. The kubelet starts the container again."""
+    with disks.small_disk(tmp_path / "data", mebibytes=128) as disk:
+        if disk is None:
+            pytest.skip("only root can mount a small disk")
+        server, log = broker(tmp_path), tmp_path / "log"
+        async with server.start():
+            client = await server.connect()
+            js = client.jetstream()
+            await eventually(lambda: bus.declare(js, bus.stream("X", "x")), nats.errors.Error)
+            disks.fill(disk)
+            with pytest.raises(nats.errors.Error):
+                await publish_often(js)
+            await until(lambda: "the disk is full" in log.read_text())
+            disks.free(disk)
+            await until(lambda: client.is_closed)
+            said = log.read_text()
+        async with server.start():
+            client = await server.connect()
+            again = client.jetstream()
+            taken = await eventually(lambda: again.publish("x", b"2"), nats.errors.Error)
+            await client.close()
+
+    assert "the disk was full and has room again" in said
+    assert taken.seq > 0
+
+
+async def publish_often(js: JetStreamContext) -> None:
+    """Publish some messages. The last pages of a full stream still have room."""
+    for _ in range(100):
+        await js.publish("x", bytes(4096))
 
 
 async def test_hourly_limits_survive_a_restart_of_one_broker_after_the_other(tmp_path: Path) -> None:

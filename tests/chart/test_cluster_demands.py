@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from common import rpc
 from tests.chart.checks.pods import quantity
 from tests.chart.connections import Endpoint, connections, endpoints_of
 from tests.chart.environment import containers_of, environment
@@ -15,6 +16,8 @@ from tests.chart.objects import Object, Pod, Release, annotations
 
 MIB = 2**20
 LAPTOP_CORES, LAPTOP_MIB = Decimal(2), 4096
+DNS_CACHE_SECONDS = 30
+"""How long CoreDNS and NodeLocal DNSCache may keep an address, as kubeadm and GKE configure them."""
 UNPUBLISHED = "docs/runbooks/queue.md"
 HOSTS = {"host": "loupe.example.com"}
 STORE = {"objectStore": {"bundled": {"host": "files.example.com"}}}
@@ -204,6 +207,15 @@ def test_a_pod_may_stop_at_once() -> None:
     [gateway] = pod_of(release(DEFAULT, gateway={"preStopSeconds": 0}), "gateway")["containers"]
 
     assert "lifecycle" not in gateway
+
+
+@pytest.mark.parametrize("service", ["auth", "billing", "images", "outbound"])
+def test_clients_leave_a_stopping_pod_before_it_stops_serving(service: str) -> None:
+    """gRPC cancels calls that reach a server after it was told to stop. It varies the age by a tenth."""
+    [container] = pod_of(rendered(DEFAULT), service)["containers"]
+    longest_connection = dict(rpc.SERVER_OPTIONS)["grpc.max_connection_age_ms"] / 1000 * 1.1
+
+    assert container["lifecycle"]["preStop"]["sleep"]["seconds"] > max(longest_connection, DNS_CACHE_SECONDS)
 
 
 @pytest.mark.parametrize("given", ["", "https://wiki.example.com/loupe/"])

@@ -1,6 +1,7 @@
 """An operator's day with a release whose pods run: clients notice none of it, or only what the pages say."""
 
 import base64
+import contextlib
 import secrets
 
 import httpx2
@@ -18,6 +19,7 @@ SMALL = encoded(Image.effect_noise((16, 16), 80).convert("RGB"), "PNG")
 LONG_SECONDS = 600.0
 STORES = ("postgresql", "nats", "object-store")
 KEDA = "keda.sh/v1alpha1"
+KILL = "kill -KILL -1"
 
 
 def photo(side: int) -> bytes:
@@ -54,6 +56,10 @@ async def test_a_client_upscales_through_forwarded_ports_and_gets_a_webhook(live
     until(lambda: '"image.completed"' in live.visitor.received, "the webhook is delivered")
     assert console.status_code == 200
     assert "<title>Loupe" in console.text
+
+
+def test_helm_test_upscales_a_picture(live: Live) -> None:
+    assert "Succeeded" in live.installation.test()
 
 
 async def test_no_request_fails_during_an_upgrade_and_a_rollback(live: Live) -> None:
@@ -144,15 +150,21 @@ async def test_images_wait_for_workers_that_a_scaler_starts_and_stops(live: Live
     assert used == len(waiting)
 
 
-async def test_an_image_survives_that_all_pods_are_killed(live: Live) -> None:
-    """`--force` with no grace lets the kubelet send SIGKILL."""
+@pytest.mark.parametrize("way", ["processes", "pods"])
+async def test_an_image_survives_that_everything_is_killed(live: Live, way: str) -> None:
+    """Once all processes inside the pods, and once the pods: `--force` lets the kubelet send SIGKILL."""
     async with live.client() as jane:
         token = jane.headers["Authorization"].removeprefix("Bearer ")
         image = await upload_image(jane, photo(600), "a.png", scale_factor=2)
         await wait_for_status(jane, image, "processing", "completed", seconds=LONG_SECONDS)
 
     killed = [pod for component in (*SERVICES, *STORES) for pod in live.pods(component)]
-    live.space.kubectl("delete", "pod", "--force", "--grace-period=0", *killed)
+    if way == "pods":
+        live.space.kubectl("delete", "pod", "--force", "--grace-period=0", *killed)
+    for pod in killed if way == "processes" else ():
+        kill_inside(live, pod)
+    for pod in live.pods("nats") if way == "processes" else ():
+        until(lambda pod=pod: restarts(live, pod), f"{pod} is started again", LONG_SECONDS)
     live.settle()
 
     async with live.client(token) as jane:
@@ -160,6 +172,17 @@ async def test_an_image_survives_that_all_pods_are_killed(live: Live) -> None:
         used = await count_used_images(jane)
         await upscale(jane)
     assert used == 1
+
+
+def kill_inside(live: Live, pod: str) -> None:
+    """Kill all processes of each container. The first one is out of reach of those in its namespace."""
+    for container in live.space.get("Pod", pod)["spec"]["containers"]:
+        with contextlib.suppress(Refused):  # there may be no other process
+            live.space.kubectl("exec", pod, "--container", container["name"], "--", "sh", "-c", KILL)
+
+
+def restarts(live: Live, pod: str) -> int:
+    return live.space.get("Pod", pod)["status"]["containerStatuses"][0]["restartCount"]
 
 
 async def test_a_release_whose_pods_are_all_evicted_goes_on_by_itself(live: Live) -> None:

@@ -9,9 +9,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy.exc import OperationalError
 
 from common import errors, rpc
+from common.channel import Channel
 from loupe import refusals
 from loupe.images.v1 import images_pb2 as pb
-from tests.common.harness import Serve
+from loupe.images.v1 import images_pb2_grpc
+from tests.common.harness import SERVICE, Serve
 
 KINDS = [kind for kind in errors.type_of_code.values() if kind is not errors.Unavailable]
 REQUEST = pb.GetImageRequest(id=1)
@@ -167,6 +169,30 @@ async def test_an_idempotent_method_is_retried(serve: Serve) -> None:
     await images.stub.GetImage(REQUEST)
 
     assert calls == [1, 1, 1]
+
+
+async def test_a_call_that_a_stopping_server_has_not_taken_is_made_again() -> None:
+    """gRPC answers it with CANCELLED, without the details of a refusal."""
+    calls: list[bytes] = []
+
+    async def get(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        calls.append(request)
+        if len(calls) == 1:
+            await context.abort(grpc.StatusCode.CANCELLED)
+        return pb.GetImageResponse().SerializeToString()
+
+    server = grpc.aio.server()
+    handlers = {"GetImage": grpc.unary_unary_rpc_method_handler(get)}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    channel = Channel(f"127.0.0.1:{port}", SERVICE)
+    answer = await images_pb2_grpc.ImagesServiceStub(channel.grpc).GetImage(REQUEST)
+    await channel.close()
+    await server.stop(None)
+
+    assert answer == pb.GetImageResponse()
+    assert len(calls) == 2
 
 
 async def test_an_idempotent_method_is_called_at_most_three_times(serve: Serve) -> None:

@@ -124,7 +124,12 @@ async def test_the_console_speaks_german_too(visit: NewVisitor, people: People) 
     await page.get_by_label("Passwort", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Anmelden").click()
     await page.get_by_role("link", name="Konto", exact=True).click()
+    await page.get_by_role("link", name="Aktivität").click()
+    await page.get_by_text("Einzelheiten").first.click()
+    names = await page.locator("details[open] dt").all_inner_texts()
+    await page.get_by_role("link", name="Profil").click()
 
+    assert names == ["Token", "Browser oder Programm", "Anfrage"]
     await page.get_by_label("Sprache").select_option("en")
 
     await page.get_by_role("heading", name="Account").wait_for()

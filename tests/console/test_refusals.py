@@ -81,6 +81,8 @@ async def test_files_that_are_refused_say_why_in_the_words_of_the_api(
     await visitor.sees(said)
     await expect(visitor.page.get_by_role("alert")).to_have_count(2)
     await expect(visitor.page.get_by_role("alert").filter(has_text="10 MB")).to_have_count(1)
+    await expect(visitor.page.get_by_role("button", name=f"Try again {document.name}")).to_be_visible()
+    await expect(visitor.page.get_by_role("button", name=f"Try again {large.name}")).to_have_count(0)
 
 
 async def test_a_used_up_quota_is_said_and_the_file_can_be_sent_again(
@@ -133,6 +135,10 @@ async def test_without_a_connection_files_wait_and_go_on_when_it_is_back(
     await context.set_offline(True)
     await visitor.choose(*photos)
     await visitor.sees("Loupe does not answer.")
+    async with visitor.page.expect_event("dialog") as asked:  # leaving would lose the files
+        await visitor.page.close(run_before_unload=True)
+    assert (await asked.value).type == "beforeunload"
+    await (await asked.value).dismiss()
     await context.set_offline(False)
 
     await visitor.until_done(photo.name for photo in photos)

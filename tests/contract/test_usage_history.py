@@ -65,6 +65,7 @@ async def test_the_csv_has_the_same_entries(jane: httpx2.AsyncClient) -> None:
         ({"by": "week"}, {"by": ["The by must be one of: day, month."]}),
         ({"format": "xml"}, {"format": ["The format must be one of: json, csv."]}),
         ({"from": "yesterday"}, {"from": ["The from must be a day such as 2026-02-01."]}),
+        ({"from": "2026-02-02", "to": "2026-02-01"}, {"from": ["The from must not be after the to."]}),
         (
             {"from": "2026-01-01", "to": "2026-12-31"},
             {"from": ["The range may not be longer than 92 days."]},

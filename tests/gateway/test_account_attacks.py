@@ -72,6 +72,22 @@ async def test_many_new_addresses_at_once_leave_one_pending(gateway: Harness, pe
     assert over.status_code == 429
 
 
+async def test_a_user_learns_of_few_addresses_whether_they_are_taken(
+    gateway: Harness, people: People
+) -> None:
+    curious, known = await people.new(), await people.new()
+
+    async with gateway.client(curious.token) as client:
+        tries = [await client.patch("/api/user", json={"email": known.email}) for _ in range(20)]
+        over = [await client.patch("/api/user", json={"email": each}) for each in (known.email, new_email())]
+        renamed = await client.patch("/api/user", json={"name": "Jane"})
+
+    assert {answer.status_code for answer in tries} == {422}
+    assert [answer.status_code for answer in over] == [429, 429]
+    assert int(over[0].headers["retry-after"]) > 0
+    assert renamed.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

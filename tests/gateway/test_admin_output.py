@@ -9,11 +9,14 @@ import struct
 import sys
 import termios
 from asyncio.subprocess import PIPE
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.admin import audit
+from gateway.admin.failures import UsageError
 from gateway.admin.tables import Column, Table
 from loupe_local.process import output_of
 from loupe_local.stack import Stack
@@ -88,6 +91,17 @@ async def test_a_usage_error_is_one_sentence_and_names_the_help(tmp_path: Path, 
 
     assert (status, output.count("\n")) == (2, 0)
     assert "--help`." in output
+
+
+async def test_a_range_that_ends_before_it_begins_is_refused_before_any_call() -> None:
+    nobody: Any = None
+    last, first = (datetime(2026, 2, day, tzinfo=UTC) for day in (1, 2))
+    chosen: dict[str, Any] = {"user": None, "user_id": 7, "event": None, "since": first, "until": last}
+
+    with pytest.raises(UsageError, match="--since must not be after --until"):
+        await audit.list_entries(nobody, limit=1, **chosen)
+    with pytest.raises(UsageError, match="--since must not be after --until"):
+        await anext(audit.export_entries(nobody, **chosen))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"admin": 1}', '{"admin": {}}'])

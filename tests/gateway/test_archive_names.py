@@ -109,3 +109,20 @@ def test_no_cell_of_a_report_is_a_formula(start: str) -> None:
 
     assert row["original_filename"].startswith(f"'{start}cmd")
     assert row["error_message"] == f"'{start}1+1"
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("a;=cmd.png", "a;'=cmd.png"),
+        ("a; +1.png", "a;' +1.png"),
+        ("a|@x;-1.png", "a|'@x;'-1.png"),
+        ("a-b;c=d.png", "a-b;c=d.png"),
+    ],
+)
+def test_no_part_of_a_cell_is_a_formula_where_semicolons_separate_cells(name: str, cell: str) -> None:
+    image = pb.Image(id=1, original_filename=name, status=pb.STATUS_PENDING)
+
+    [row] = csv.DictReader(io.StringIO(report.to_csv(report.lines([image], {})).decode(), newline=""))
+
+    assert row["original_filename"] == cell

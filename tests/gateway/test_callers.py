@@ -7,9 +7,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import httpx2
 import pytest
 
+from common import bus
+from common.metrics import Readiness
 from loupe.auth.v1 import auth_pb2 as pb
 from loupe_local.stack import Stack
 from tests.gateway.harness import Harness, People, gateway_on, new_address, settings_of
+from tests.polling import until
 
 NO_ABILITIES = "UPDATE token SET abilities = '{}' WHERE user_id = %s"
 
@@ -98,6 +101,23 @@ async def test_a_change_without_an_event_takes_effect_with_the_entrys_age(
     assert before == [200, 200]
     assert after[0] == 403
     assert after[1] == 200
+
+
+async def test_an_event_that_a_stream_republished_forgets_nobody(
+    stack: Stack, other: Harness, people: People
+) -> None:
+    forged, genuine = await people.new("starter"), await people.new("starter")
+    async with other.client(forged.token) as one, other.client(genuine.token) as two:
+        await one.get("/api/user")
+        await two.get("/api/user")
+        async with bus.connection(stack.stores.nats_url("operator"), "tests", Readiness()) as nc:
+            for person, headers in ((forged, {"Nats-Stream": "OUTBOUND"}), (genuine, {})):
+                event = pb.UserChanged(user_id=person.id).SerializeToString()
+                await nc.publish("auth.user_changed", event, headers=headers)
+
+        await until(lambda: genuine.id not in fresh_users(other))
+
+        assert forged.id in fresh_users(other)
 
 
 async def test_an_event_forgets_only_its_own_user(other: Harness, people: People) -> None:

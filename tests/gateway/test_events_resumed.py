@@ -54,6 +54,24 @@ async def test_another_gateway_sends_what_happened_since(
     assert again.seen[0].data["data"]["id"] == first
 
 
+async def test_an_event_that_a_service_forged_reaches_no_client(
+    gateway: Harness, person: Person, js: JetStreamContext
+) -> None:
+    subject = f"events.{person.id}.image.deleted"
+    forged = pb.ClientEvent(id="forged", type="image.deleted", user_id=person.id, image_id=1)
+    async with gateway.client(person.token) as client, event_stream(client) as stream:
+        await upload_image(client, SMALL)
+        await stream.until("image.accepted")
+        await js.publish(subject, forged.SerializeToString(), headers={"Nats-Stream": "BILLING"})
+        await js.publish(subject, b"\xff\xff\xff")
+        await upload_image(client, SMALL)
+        await stream.until("image.accepted")
+        async with event_stream(client, last_id=stream.seen[0].id) as later:
+            await later.until("image.accepted")
+
+    assert "image.deleted" not in [event.type for event in stream.seen + later.seen]
+
+
 async def test_the_place_before_the_first_event_is_known(gateway: Harness, person: Person) -> None:
     async with gateway.client(person.token) as client:
         async with event_stream(client) as stream:
@@ -63,6 +81,25 @@ async def test_the_place_before_the_first_event_is_known(gateway: Harness, perso
             accepted = await later.until("image.accepted")
 
     assert accepted.data["data"]["id"] == image_id
+
+
+async def test_streams_and_waits_need_no_consumer_at_the_broker(
+    gateway: Harness, person: Person, js: JetStreamContext
+) -> None:
+    before = {each.name for each in await js.consumers_info(STREAM)}
+    async with (
+        gateway.client(person.token) as client,
+        event_stream(client) as first,
+        event_stream(client) as second,
+    ):
+        wait, files = {"Prefer": "wait=60"}, {"image": ("photo.jpg", SMALL)}
+        waited = await client.post("/api/images/upscale", files=files, headers=wait)
+        await first.until("image.completed")
+        await second.until("image.completed")
+        during = {each.name for each in await js.consumers_info(STREAM)}
+
+    assert waited.status_code == 200
+    assert during == before
 
 
 @pytest.mark.parametrize("last_id", ["x", "1", "1-", "-1", "1-2-3", "1 - 2", "0x1-1", "1-" + "9" * 20])

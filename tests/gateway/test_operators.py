@@ -14,6 +14,7 @@ from tests.gateway.console import Browser, signed_in
 from tests.gateway.event_streams import event_stream
 from tests.gateway.harness import PASSWORD, Harness, People, Person
 from tests.gateway.loupe_admin import result_of, run, until_audited
+from tests.gateway.test_takeover import STALE
 from tests.polling import until
 
 DOCUMENT: dict[str, Any] = admin.document(APPLICATION)
@@ -190,6 +191,24 @@ async def test_operators_can_neither_block_themselves_nor_reset_their_own_second
     for answer in (blocked, reset):
         assert (answer.status_code, answer.json()["code"]) == (422, "own_account")
     assert await console.is_signed_in()
+
+
+async def test_an_old_session_of_an_operator_switches_off_no_second_factor_without_a_proof(
+    stack: Stack, gateway: Harness, people: People
+) -> None:
+    person, owner = await people.new(), await people.new()
+    await result_of(stack, "user", "promote", person.email)
+    path = f"/api/admin/users/{owner.id}/second-factor"
+    async with signed_in(gateway, person) as browser:
+        await people.execute_sql("auth", STALE, person.id)
+        refused = await browser.delete(path)
+        wrong = await browser.request("DELETE", path, json={"current_password": "Wrong-Horse-1"})
+        admitted = await browser.request("DELETE", path, json={"current_password": PASSWORD})
+    await result_of(stack, "user", "demote", person.email)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "reauthentication_required")
+    assert list(wrong.json()["errors"]) == ["current_password"]
+    assert admitted.status_code == 200
 
 
 async def test_a_dismissed_operator_is_refused_at_once(

@@ -10,6 +10,7 @@ import pytest
 from loupe_local.stack import Stack
 from tests.gateway.harness import PASSWORD, Harness, People, Person
 from tests.gateway.mails import RESET, VERIFY, link_to, mails_to
+from tests.polling import until
 
 STALE = "UPDATE token SET signed_in_at = NULL WHERE user_id = %s"
 MAIL_AGAIN = "UPDATE user_account SET last_mail_at = NULL WHERE id = %s"
@@ -146,6 +147,8 @@ async def test_the_former_address_takes_the_account_back(
     person, address = await people.new(), new_email()
 
     async with gateway.client(person.token) as thief, gateway.client() as owner:
+        added = await thief.post("/api/webhooks", json={"url": "http://127.0.0.1:9/thief"})
+        await until(lambda: any("webhook was added" in mail for mail in mails_to(stack, person.email)))
         await thief.patch("/api/user", json={"email": address})
         await thief.get(f"/api/email/verify/{(await link_to(stack, address, VERIFY))[1]}")
         await owner.post("/api/auth/forgot-password", json={"email": person.email})
@@ -160,8 +163,15 @@ async def test_the_former_address_takes_the_account_back(
             "/api/auth/login", json={"email": person.email, "password": NEW["password"]}
         )
         by_thief = await owner.post("/api/auth/login", json={"email": address, "password": PASSWORD})
+        owner.headers["Authorization"] = f"Bearer {by_owner.json()['data']['token']}"
 
-    assert page.status_code == 200
+        async def is_disabled() -> bool:
+            [webhook] = (await owner.get("/api/webhooks")).json()["data"]["webhooks"]
+            return not webhook["is_enabled"]
+
+        await until(is_disabled)
+
+    assert (added.status_code, page.status_code) == (201, 200)
     assert (restored.status_code, data["email"]) == (200, person.email)
     assert (again.status_code, again.json()["code"]) == (403, "invalid_signature")
     assert stolen.status_code == 401

@@ -6,7 +6,7 @@ import pytest
 
 from common.blobs import KEYS_PER_PAGE
 from imagefile.formats import FORMATS, Format, extension
-from images.operations.orphans import Orphans
+from images.operations.orphans import Orphans, orphaned_objects
 from images.tables import Status
 from tests.images.harness import Harness, insert_image, list_keys
 
@@ -22,12 +22,14 @@ async def sweep(harness: Harness, older_than: timedelta = AT_ONCE) -> None:
     await Orphans(harness.sessions, harness.blobs, older_than).sweep()
 
 
-async def test_objects_without_an_image_are_deleted(harness: Harness) -> None:
+async def test_objects_without_an_image_are_deleted_and_counted(harness: Harness) -> None:
     await put(harness, "images/originals/aa.png", "images/originals/bb.jpg", "images/upscaled/cc.png")
+    before = orphaned_objects._value.get()
 
     await sweep(harness)
 
     assert await list_keys(harness) == []
+    assert orphaned_objects._value.get() - before == 3
 
 
 @pytest.mark.parametrize("status", Status)

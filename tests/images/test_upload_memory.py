@@ -1,11 +1,17 @@
 """Uploads take no more memory than the limit, and give all of it back, however they end."""
 
+import tracemalloc
+import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
 from common import errors
-from images.uploads.memory import UploadMemory
+from common.db import now
+from images.upload_tables import DirectUpload
+from images.uploads.direct import DirectUploads
+from images.uploads.memory import Account, UploadMemory
 from images.uploads.single import receive
 from loupe.images.v1 import images_pb2 as pb
 from tests.images.harness import Harness
@@ -57,6 +63,41 @@ async def test_a_user_takes_half_of_the_memory_at_most() -> None:
 
         assert caught.value.reason == "too_many_uploads"
         await receive(an_upload(MIB, MIB), MANY, other)
+
+
+async def an_upload_by_id(harness: Harness, data: bytes) -> DirectUpload:
+    upload = DirectUpload(
+        id=uuid.uuid4(),
+        user_id=JANE,
+        filename="a.png",
+        bytes=len(data),
+        object_key="images/incoming/large",
+        expires_at=now() + timedelta(hours=1),
+    )
+    await harness.blobs.put(upload.object_key, data, "image/png")
+    return upload
+
+
+async def test_no_file_is_in_memory_twice(harness: Harness) -> None:
+    size = 20 * MIB
+    memory, upload = UploadMemory(100 * MIB), await an_upload_by_id(harness, bytes(size))
+
+    async def of_form(account: Account) -> bytes:
+        return (await receive(an_upload(*[MIB] * 20), size, account)).data
+
+    async def of_direct_upload(account: Account) -> bytes:
+        return await DirectUploads(harness.context).read(upload, account)
+
+    for read in (of_form, of_direct_upload):
+        tracemalloc.start()
+        with memory.account(JANE) as account:
+            data = await read(account)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert len(data) == size
+        assert most < 1.5 * size, read.__name__
+        del data
 
 
 @pytest.mark.parametrize("sizes", [(5 * MIB, 6 * MIB), (MIB,)])

@@ -22,6 +22,7 @@ FORGED = {
     "auth": (
         "auth.mail_wanted",
         "auth.user_deleted",
+        "auth.address_restored",
         "auth.tokens_revoked",
         "auth.user_changed",
         "audit.auth",

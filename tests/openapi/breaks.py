@@ -97,11 +97,29 @@ class Comparison:
             yield f"{where} does not take {kind}"
         for kind in () if self.is_sent else _kinds(self.new, news) - _kinds(self.old, olds):
             yield f"{where} may be {kind}"
-        by_kind = {_kind(self.new, each): each for each in news}
-        for each in olds:
-            if (counterpart := by_kind.get(_kind(self.old, each))) is not None:
-                old, new = _resolved(self.old, each), _resolved(self.new, counterpart)
-                yield from self._of_one(where, old, new)
+        for pairs in self._counterparts(olds, news):
+            yield from self._of_nearest(where, pairs)
+
+    def _counterparts(self, olds: list[Json], news: list[Json]) -> Iterator[list[tuple[Json, Json]]]:
+        """Yield the pairs of an old and a new alternative of one type, for each that needs a counterpart.
+
+        What a client sends must be taken, and what it reads must look like something that it has read. The
+        pair at the same position comes first.
+        """
+        pairs = [[(old, new) for new in news] for old in olds]
+        for at, group in enumerate(pairs if self.is_sent else zip(*pairs, strict=True)):
+            ordered = [*group[at : at + 1], *group[:at], *group[at + 1 :]]
+            yield [each for each in ordered if _kind(self.old, each[0]) == _kind(self.new, each[1])]
+
+    def _of_nearest(self, where: str, pairs: list[tuple[Json, Json]]) -> list[str]:
+        """Return the breaks of the first pair that has the fewest."""
+        before, found = self._seen, list[tuple[list[str], set[tuple[str, str]]]]()
+        for old, new in pairs:
+            self._seen = set(before)
+            sentences = list(self._of_one(where, _resolved(self.old, old), _resolved(self.new, new)))
+            found.append((sentences, self._seen))
+        sentences, self._seen = min(found, key=lambda each: len(each[0]), default=([], before))
+        return sentences
 
     def _of_one(self, where: str, before: Json, after: Json) -> Iterator[str]:
         if self.is_sent:

@@ -7,6 +7,11 @@ import pytest
 
 from tests.openapi.breaks import Json, breaks
 
+
+def an_object(*names: str) -> Json:
+    return {"type": "object", "properties": {name: {"type": "integer"} for name in names}}
+
+
 DOCUMENT: Json = {
     "paths": {
         "/images": {
@@ -31,7 +36,11 @@ DOCUMENT: Json = {
             "Upload": {
                 "type": "object",
                 "required": ["url"],
-                "properties": {"url": {"type": "string", "maxLength": 9}, "model": {"enum": ["a", "b"]}},
+                "properties": {
+                    "url": {"type": "string", "maxLength": 9},
+                    "model": {"enum": ["a", "b"]},
+                    "size": {"anyOf": [an_object("side"), an_object("area")]},
+                },
             },
             "Image": {
                 "type": "object",
@@ -39,6 +48,7 @@ DOCUMENT: Json = {
                 "properties": {
                     "id": {"type": "integer"},
                     "tags": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+                    "result": {"oneOf": [an_object("link"), an_object("failure")]},
                 },
             },
         }
@@ -97,6 +107,21 @@ def changed(place: tuple[str | int, ...], value: Any) -> Json:
             "integer",
             "POST /images, answer 202, tags may be integer",
         ),
+        (
+            (*UPLOAD, "properties", "size", "anyOf", 0, "properties"),
+            {},
+            "POST /images, body, size: side is gone",
+        ),
+        (
+            (*UPLOAD, "properties", "size", "anyOf", 1, "properties", "area", "maximum"),
+            9,
+            "POST /images, body, size, area: maximum is 9",
+        ),
+        (
+            (*IMAGE, "properties", "result", "oneOf", 0),
+            an_object("href"),
+            "POST /images, answer 202, result: link is gone",
+        ),
     ],
 )
 def test_what_breaks_a_client_is_found(place: tuple[str | int, ...], value: Any, sentence: str) -> None:
@@ -117,6 +142,10 @@ def test_what_breaks_a_client_is_found(place: tuple[str | int, ...], value: Any,
         ((*UPLOAD, "properties", "model"), {"maxLength": 64}),
         ((*IMAGE, "properties", "name"), {"type": "string"}),
         ((*IMAGE, "properties", "tags", "items"), {"type": "string"}),
+        ((*UPLOAD, "properties", "size", "anyOf"), [an_object("area"), an_object("side"), an_object("x")]),
+        ((*UPLOAD, "properties", "size"), an_object("side", "area")),
+        ((*IMAGE, "properties", "result", "oneOf"), [an_object("failure", "code"), an_object("link")]),
+        ((*IMAGE, "properties", "result"), an_object("failure")),
     ],
 )
 def test_an_addition_breaks_nothing(place: tuple[str | int, ...], value: Any) -> None:

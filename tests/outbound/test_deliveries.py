@@ -3,7 +3,9 @@
 import json
 
 from loupe.outbound.v1 import outbound_pb2 as pb
-from tests.outbound.harness import JANE, OMAR, OutboundHarness
+from outbound.domain import signing_secrets
+from outbound.signing import Cipher
+from tests.outbound.harness import JANE, OMAR, SETTINGS, OutboundHarness
 from tests.outbound.receiver import answer, receiver
 
 
@@ -63,6 +65,26 @@ async def test_both_secrets_sign_for_a_day_after_a_rotation(outbound: OutboundHa
         assert first.verified(secret)
     assert first.headers["webhook-signature"].count("v1,") == 2
     assert second.headers["webhook-signature"].count("v1,") == 1
+
+
+async def test_secrets_move_to_a_new_key_and_those_of_a_lost_key_stay(outbound: OutboundHarness) -> None:
+    created = await outbound.create()
+    account = (await outbound.user().GetAccountSecret(pb.GetAccountSecretRequest())).secret.text
+    await outbound.user().RotateSecret(pb.RotateSecretRequest(id=created.webhook.id))
+    lost = (await outbound.create()).webhook.id
+    encrypted = Cipher("a key that nobody has any more").encrypt(created.secret)
+    await outbound.change("UPDATE webhook SET secret = :secret WHERE id = :id", secret=encrypted, id=lost)
+
+    new = "the key of an installation that has changed it"
+    async with outbound.sessions.begin() as session:
+        await signing_secrets.encrypt_again(session, Cipher(new, SETTINGS["secret"]))
+
+    [row] = await outbound.rows("SELECT previous_secret FROM webhook WHERE previous_secret IS NOT NULL")
+    assert Cipher(new).decrypt(bytes(row[0])) == created.secret
+    [row] = await outbound.rows("SELECT secret FROM account_secret")
+    assert Cipher(new).decrypt(bytes(row[0])) == account
+    [row] = await outbound.rows("SELECT secret FROM webhook WHERE id = :id", id=lost)
+    assert bytes(row[0]) == encrypted
 
 
 async def test_the_log_keeps_status_time_and_the_beginning_of_the_answer(outbound: OutboundHarness) -> None:

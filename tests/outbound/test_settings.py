@@ -31,6 +31,13 @@ def test_by_default_only_https_to_the_public_internet_is_allowed(monkeypatch: py
     assert [port for port in range(1, 65_536) if policy.allows_port(port)] == [443, 8443]
 
 
+def test_the_usual_limits_are_those_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(monkeypatch)
+
+    assert (settings.answer_seconds, settings.fetch_seconds) == (15, 30)
+    assert (settings.deliveries_per_host, settings.log_days) == (64, 30)
+
+
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = read(
         monkeypatch,

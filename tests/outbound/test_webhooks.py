@@ -8,7 +8,7 @@ import pytest
 from common import errors
 from loupe.auth.v1 import auth_pb2
 from loupe.outbound.v1 import outbound_pb2 as pb
-from outbound.events import DeletedUsers
+from outbound.events import DeletedUsers, RestoredAddresses
 from tests.outbound.harness import JANE, OMAR, OutboundHarness
 
 OWN_SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()
@@ -148,6 +148,42 @@ async def test_reading_needs_the_ability_to_read_the_user(outbound: OutboundHarn
         await outbound.user(JANE, "images:read").ListWebhooks(pb.ListWebhooksRequest())
 
     assert caught.value.reason == "missing_ability"
+
+
+async def test_the_owner_hears_of_each_new_address(outbound: OutboundHarness) -> None:
+    webhook = (await outbound.create()).webhook
+    for url in ("http://127.0.0.1:9/hook", "http://127.0.0.1:9/other"):
+        await outbound.user().UpdateWebhook(pb.UpdateWebhookRequest(id=webhook.id, url=url))
+    await outbound.enable(webhook.id, is_enabled=False)
+
+    added = await outbound.published("outbound.webhook_added", pb.WebhookAdded)
+    assert added == [pb.WebhookAdded(user_id=JANE, webhook_id=webhook.id)] * 2
+
+
+async def test_a_restored_address_disables_what_was_added_or_changed_shortly_before(
+    outbound: OutboundHarness,
+) -> None:
+    kept, changed = [(await outbound.create()).webhook.id for _ in range(2)]
+    outbound.clock.forward(days=5)
+    since = outbound.clock.now
+    outbound.clock.forward(hours=1)
+    added = (await outbound.create()).webhook.id
+    others = (await outbound.create(user_id=OMAR)).webhook.id
+    await outbound.user().UpdateWebhook(pb.UpdateWebhookRequest(id=changed, url="http://127.0.0.1:9/thief"))
+    event = auth_pb2.AddressRestored(user_id=JANE)
+    event.since.FromDatetime(since)
+    event.restored_at.FromDatetime(outbound.clock.now)
+    restored = RestoredAddresses(outbound.sessions)
+
+    await restored.disable_webhooks(event.SerializeToString())
+    disabled = [one for one in (kept, changed, added) if not (await outbound.get(one)).is_enabled]
+    outbound.clock.forward(hours=1)
+    await outbound.enable(changed)
+    await restored.disable_webhooks(event.SerializeToString())
+
+    assert disabled == [changed, added]
+    assert (await outbound.get(changed)).is_enabled
+    assert (await outbound.get(others, OMAR)).is_enabled
 
 
 async def test_a_deleted_user_leaves_nothing(outbound: OutboundHarness) -> None:

@@ -6,6 +6,8 @@ export type Accepted = Schemas["AcceptedImage"];
 /** The API reads no larger file, and closes the connection, so that a browser could not say why. */
 const LARGEST_FILE_BYTES = 10 << 20;
 export const TOO_LARGE = "too_large";
+/** The file was on the disk when it was chosen, and is not there any more. */
+export const GONE = "gone";
 
 export function isTooLarge(file: File): boolean {
   return file.size > LARGEST_FILE_BYTES;

@@ -3,8 +3,9 @@ import { bodyOf, type Schemas } from "../api/client";
 import { useAction } from "../parts/action";
 import { Failure } from "../parts/failure";
 import { Pages, usePaged } from "../parts/paged";
-import { fill, formatDate } from "../texts";
-import { operators } from "./client";
+import { fill, formatDate, texts } from "../texts";
+import { outcomeText } from "../texts/outcomes";
+import { type Operators, operators } from "./client";
 import { operatorTexts } from "./texts";
 
 interface Page<Item> {
@@ -95,7 +96,7 @@ export function FailingWebhooks() {
         <li key={webhook.id}>
           <div>
             <p class="name breaks">{webhook.url}</p>
-            <p class="bad">{webhook.disabled_reason ?? webhook.last_outcome?.replaceAll("_", " ")}</p>
+            <p class="bad">{whyFailing(webhook)}</p>
             <p class="quiet">
               {[fill(t.failing, { n: webhook.waiting }), webhook.failing_since && formatDate(webhook.failing_since, true)]
                 .filter(Boolean)
@@ -107,4 +108,9 @@ export function FailingWebhooks() {
       )}
     />
   );
+}
+
+function whyFailing({ disabled_reason: reason, last_outcome: outcome }: Operators["FailingWebhook"]): string {
+  if (reason) return texts().webhooks.reasons[reason] ?? reason;
+  return outcome ? outcomeText(outcome) : "";
 }

@@ -5,6 +5,7 @@ import { Choice } from "../parts/choice";
 import { Failure } from "../parts/failure";
 import { Field } from "../parts/field";
 import { Pages, usePaged } from "../parts/paged";
+import { ProofField, useProof, withoutProof } from "../parts/proof";
 import { user } from "../state/session";
 import { fill, formatDate, texts } from "../texts";
 import { type Operators, operators } from "./client";
@@ -59,6 +60,10 @@ function Line({ found, onChange }: { found: ManagedUser; onChange: () => void })
     found.blocked_at && t.states.blocked,
     `${t.plan}: ${found.plan}`,
     fill(usage, { used: found.used, limit: found.limit ?? "" }),
+    found.subscription_status === "past_due" && t.isUnpaid,
+    found.subscription_status === "trialing" &&
+      found.trial_ends_at &&
+      fill(t.onTrial, { when: formatDate(found.trial_ends_at) }),
     found.subscription_ends_at && fill(t.endsAt, { when: formatDate(found.subscription_ends_at) }),
     formatDate(found.created_at),
   ];
@@ -71,8 +76,10 @@ function Line({ found, onChange }: { found: ManagedUser; onChange: () => void })
     await bodyOf(operators.POST(path, one));
     onChange();
   });
+  const proof = useProof();
   const factor = useAction(async () => {
-    await bodyOf(operators.DELETE("/api/admin/users/{user_id}/second-factor", one));
+    const body = proof.fields;
+    await bodyOf(operators.DELETE("/api/admin/users/{user_id}/second-factor", { ...one, body }));
     onChange();
   });
   const name = <span class="only-heard"> {found.email}</span>;
@@ -83,7 +90,8 @@ function Line({ found, onChange }: { found: ManagedUser; onChange: () => void })
         <p class="name breaks">{found.email}</p>
         <p>{found.name}</p>
         <p class={found.blocked_at ? "bad quiet" : "quiet"}>{facts.filter(Boolean).join(" · ")}</p>
-        <Failure error={verify.error ?? block.error ?? factor.error} />
+        <ProofField proof={proof} error={factor.error} />
+        <Failure error={verify.error ?? block.error ?? withoutProof(factor.error, proof)} />
       </div>
       <div class="row">
         <a class="button plain" href={`/console/operators/audit?user=${found.id}`}>

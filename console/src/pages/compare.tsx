@@ -6,6 +6,7 @@ import { parseSize } from "../compare/view";
 import { Failure } from "../parts/failure";
 import { sizesOf } from "../parts/image-row";
 import { images, loadImage, resets } from "../state/images";
+import { measure } from "../state/measure";
 import { fill, texts } from "../texts";
 
 /** One image: before and after, and what was done. */
@@ -66,6 +67,9 @@ function Pictures({ image }: { image: Image }) {
   return <Comparison {...sources} picture={picture} />;
 }
 
+/** The formats of which some files are animations. */
+const MAY_MOVE = /\.(gif|webp|png|avif)$/i;
+
 /** Returns the files, or the tiles of those that a browser cannot show or should not load as a whole. */
 async function sourcesOf(image: Image): Promise<{ before: Source; after: Source }> {
   const pyramids = image.previews?.pyramids ?? [];
@@ -78,6 +82,9 @@ async function sourcesOf(image: Image): Promise<{ before: Source; after: Source 
     sourceOf("original", image.original_url),
     sourceOf("result", image.download_url),
   ]);
+  const files = [before, after].filter((each) => typeof each === "string");
+  // an animation begins when it is drawn first: once both are there, they begin together and stay in step
+  if (MAY_MOVE.test(image.upscaled_path ?? "")) await Promise.all(files.map(measure));
   return { before, after };
 }
 

@@ -5,14 +5,13 @@ import { OptionsForm } from "../parts/options-form";
 import { QuotaLine } from "../parts/quota-line";
 import { Tray } from "../parts/tray";
 import { UploadRow } from "../parts/upload-row";
-import { newestFirst } from "../state/images";
-import { refused, retry, underWay } from "../state/uploads";
+import { listed, refused, retry, retryable, underWay } from "../state/uploads";
 import { fill, texts } from "../texts";
 
 /** Says how many pictures are done, also to people who do not see the bars. */
 function Tally() {
-  const done = newestFirst.value.filter((image) => image.status === "completed").length;
-  const open = newestFirst.value.filter((image) => ["pending", "processing"].includes(image.status)).length;
+  const done = listed.value.filter((image) => image.status === "completed").length;
+  const open = listed.value.filter((image) => ["pending", "processing"].includes(image.status)).length;
   const waiting = underWay.value.length - refused.value.length;
   return (
     <p class="quiet grow" role="status">
@@ -23,7 +22,7 @@ function Tally() {
 
 export function Upscale() {
   const t = texts().upscale;
-  const isEmpty = underWay.value.length === 0 && newestFirst.value.length === 0;
+  const isEmpty = underWay.value.length === 0 && listed.value.length === 0;
   return (
     <>
       <div class="row spread">
@@ -37,10 +36,10 @@ export function Upscale() {
         <div class="row spread">
           <h2 id="recent">{t.recent}</h2>
           {!isEmpty && <Tally />}
-          {refused.value.length > 1 && (
-            <button onClick={() => retry(...refused.value)}>{fill(t.retryAll, { n: refused.value.length })}</button>
+          {retryable.value.length > 1 && (
+            <button onClick={() => retry(...retryable.value)}>{fill(t.retryAll, { n: retryable.value.length })}</button>
           )}
-          <DownloadAll images={newestFirst.value} />
+          <DownloadAll images={listed.value} />
           {!isEmpty && <a href="/console/history">{t.all}</a>}
         </div>
         {isEmpty ? (
@@ -50,7 +49,7 @@ export function Upscale() {
             {underWay.value.map((upload) => (
               <UploadRow key={`upload-${upload.key}`} upload={upload} />
             ))}
-            {newestFirst.value.map((image) => (
+            {listed.value.map((image) => (
               <ImageRow key={`image-${image.id}`} image={image} />
             ))}
           </ul>

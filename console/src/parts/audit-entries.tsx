@@ -1,6 +1,6 @@
 import type { Schemas } from "../api/client";
 import { formatDate, texts } from "../texts";
-import { eventTexts } from "../texts/events";
+import { detailText, eventTexts } from "../texts/events";
 
 type Entry = Schemas["AuditEntry"];
 
@@ -33,8 +33,11 @@ export function AuditEntries<Kind extends Entry>({ entries, actorOf }: Props<Kin
 
 function Details({ entry }: { entry: Entry }) {
   const t = texts().audit;
-  const facts = Object.entries({ ...entry.details, [t.program]: entry.user_agent, [t.request]: entry.request_id });
-  const known = facts.filter(([, value]) => value);
+  const known = [
+    ...Object.entries(entry.details).map(([name, value]) => detailText(name, value)),
+    [t.program, entry.user_agent] as const,
+    [t.request, entry.request_id] as const,
+  ].filter(([, value]) => value);
   if (known.length === 0) return null;
   return (
     <details>
@@ -42,7 +45,7 @@ function Details({ entry }: { entry: Entry }) {
       <dl class="pairs breaks">
         {known.map(([name, value]) => (
           <div key={name}>
-            <dt>{name.replaceAll("_", " ")}</dt>
+            <dt>{name}</dt>
             <dd>{value}</dd>
           </div>
         ))}

@@ -1,14 +1,16 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api, bodyOf, type Schemas } from "../api/client";
 import { fill, formatDate, texts } from "../texts";
+import { outcomeText } from "../texts/outcomes";
 import { useAction } from "./action";
 import { Filter } from "./choice";
 import { Failure } from "./failure";
 import { Pages, usePaged } from "./paged";
 
 type Status = Schemas["DeliveryStatus"];
-/** No event tells how a delivery ended, so the log is read again while one waits. */
-const AGAIN_MS = 3000;
+/** No event tells how a delivery ended, so the log is read again while one waits, after ever longer pauses. */
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
 
 interface Props {
   webhookId: number;
@@ -30,11 +32,18 @@ export function Deliveries({ webhookId, version, canReplay }: Props) {
     status,
     version,
   );
+  const pause = useRef(FIRST_PAUSE_MS);
+  useEffect(() => void (pause.current = FIRST_PAUSE_MS), [version]);
   useEffect(() => {
     if (!page?.data.some((delivery) => delivery.status === "waiting")) return undefined;
-    const timer = window.setTimeout(reload, AGAIN_MS);
+    const timer = window.setTimeout(reload, pause.current);
+    pause.current = Math.min(2 * pause.current, LONGEST_PAUSE_MS);
     return () => window.clearTimeout(timer);
   }, [page]);
+  const replayed = (): void => {
+    pause.current = FIRST_PAUSE_MS;
+    reload();
+  };
   return (
     <section class="card" aria-labelledby="log" aria-busy={!page}>
       <div class="row spread">
@@ -45,7 +54,7 @@ export function Deliveries({ webhookId, version, canReplay }: Props) {
       {page?.data.length === 0 && <p class="quiet">{t.logEmpty}</p>}
       <ul class="lines">
         {page?.data.map((delivery) => (
-          <Line key={delivery.id} delivery={delivery} canReplay={canReplay} onReplayed={reload} />
+          <Line key={delivery.id} delivery={delivery} canReplay={canReplay} onReplayed={replayed} />
         ))}
       </ul>
       <Pages page={page} onTurn={turnTo} />
@@ -72,7 +81,7 @@ function Line({ delivery, canReplay, onReplayed }: LineProps) {
   const facts = [
     formatDate(delivery.created_at, true),
     status !== null && fill(t.answered, { status, ms: ms ?? "?" }),
-    delivery.error?.replaceAll("_", " "),
+    delivery.error && outcomeText(delivery.error),
     delivery.attempts > 1 && fill(t.tries, { n: delivery.attempts }),
     delivery.attempts > 0 && next && fill(t.next, { when: formatDate(next, true) }),
   ];

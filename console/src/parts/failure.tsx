@@ -1,5 +1,5 @@
 import { ApiError, UNREACHABLE } from "../api/client";
-import { TOO_LARGE } from "../api/upload";
+import { GONE, TOO_LARGE } from "../api/upload";
 import { fill, texts } from "../texts";
 
 /** Returns what went wrong as a sentence: the API's own words, where there are any. */
@@ -9,7 +9,7 @@ export function sentenceOf(error: unknown): string {
   if (error.status === 429 && error.code === "too_many_requests" && error.retryAfterSeconds) {
     return fill(t.limited, { minutes: Math.ceil(error.retryAfterSeconds / 60) });
   }
-  if (error.code === "gone") return t.upscale.gone;
+  if (error.code === GONE) return t.upscale.gone;
   if (error.code === TOO_LARGE) return t.upscale.tooLarge;
   return error.sentence || t.away;
 }

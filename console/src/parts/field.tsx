@@ -10,7 +10,7 @@ interface Props {
   onChange: (value: string) => void;
   error?: unknown;
   note?: ComponentChildren;
-  type?: "text" | "email" | "password";
+  type?: "text" | "email" | "password" | "date";
   autocomplete?: AutoFill;
   isNumber?: boolean;
   required?: boolean;

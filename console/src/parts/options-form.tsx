@@ -20,6 +20,7 @@ const SIZES: readonly Options["size"][] = ["2", "3", "4", "exact"];
 export function OptionsForm() {
   const t = texts().upscale;
   const chosen = options.value;
+  const models = useModels();
   return (
     <div class="options">
       <fieldset class="choices">
@@ -32,7 +33,7 @@ export function OptionsForm() {
         ))}
       </fieldset>
       {chosen.size === "exact" && <ExactSize />}
-      <ModelChoice />
+      <ModelChoice models={models} />
       <label class="field">
         <span>{t.format}</span>
         <select value={chosen.format} onChange={(event) => change({ format: event.currentTarget.value })}>
@@ -72,7 +73,7 @@ export function OptionsForm() {
           )}
           {chosen.model === WITH_STRENGTH && (
             <label class="field">
-              <span>{fill(t.strength, { n: chosen.strength })}</span>
+              <span>{fill(t.strengthOfRest, { n: chosen.strength })}</span>
               <input
                 type="range"
                 min="0"
@@ -101,6 +102,7 @@ export function OptionsForm() {
           </label>
         </div>
       </details>
+      <ModelNote models={models} />
     </div>
   );
 }
@@ -143,20 +145,37 @@ function ExactSize() {
   );
 }
 
-function ModelChoice() {
-  const t = texts().upscale;
-  const [models, setModels] = useState<readonly Schemas["ServedModel"][]>([]);
+type Models = readonly Schemas["ServedModel"][];
+
+/** Reads the models once. Without an answer the chosen one can still be used. */
+function useModels(): Models {
+  const [models, setModels] = useState<Models>([]);
   useEffect(() => {
     bodyOf(api.GET("/api/models")).then((answer) => setModels(answer.data), () => undefined);
   }, []);
+  return models;
+}
+
+/** Says what the chosen model is best for. */
+function ModelNote({ models }: { models: Models }) {
+  const served = models.find((each) => each.name === options.value.model);
+  if (!served) return null;
+  const bestFor = texts().upscale.bestFor[served.name] ?? served.best_for;
+  return (
+    <p class="quiet whole">
+      {served.name}: {[bestFor, served.licence].filter(Boolean).join(" · ")}
+    </p>
+  );
+}
+
+function ModelChoice({ models }: { models: Models }) {
+  const t = texts().upscale;
   const { model } = options.value;
-  const served = models.find((each) => each.name === model);
-  const description = [served?.best_for, served?.licence].filter(Boolean).join(" · ");
   const names = new Set([model, ...models.map((each) => each.name)]);
   return (
     <label class="field">
       <span>{t.model}</span>
-      <select value={model} title={description} onChange={(event) => change({ model: event.currentTarget.value })}>
+      <select value={model} onChange={(event) => change({ model: event.currentTarget.value })}>
         {[...names].map((name) => (
           <option key={name} value={name}>
             {name}

@@ -96,6 +96,11 @@ function sizesOf({ size, file }: Upload, estimate: Estimate | undefined): string
   const t = texts().upscale;
   if (size === undefined) return "…";
   if (size === null) return UNSEEN.test(file.name) ? t.unseen : t.unknown;
-  const from = `${size.width} × ${size.height}`;
-  return estimate?.result ? `${from} → ${estimate.result.width} × ${estimate.result.height}` : from;
+  const from = shown(size);
+  return estimate?.result ? `${from} → ${shown(estimate.result)}` : from;
+}
+
+/** Spaces that do not break keep a size on one line. */
+function shown({ width, height }: { width: number; height: number }): string {
+  return `${width}\u00a0×\u00a0${height}`;
 }

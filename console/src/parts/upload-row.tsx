@@ -1,4 +1,4 @@
-import { remove, resume, retry, type Upload } from "../state/uploads";
+import { mayRetry, remove, resume, retry, type Upload } from "../state/uploads";
 import { fill, texts } from "../texts";
 import { sentenceOf } from "./failure";
 import { Thumbnail } from "./thumbnail";
@@ -17,7 +17,7 @@ export function UploadRow({ upload }: { upload: Upload }) {
         {upload.state === "sending" && <progress max={100} value={upload.percent} aria-label={upload.file.name} />}
       </div>
       <div class="row">
-        {(upload.state === "refused" || upload.error) && (
+        {upload.error && mayRetry(upload) && (
           <button onClick={() => (upload.state === "refused" ? retry(upload) : resume())}>
             {t.tryAgain}
             <span class="only-heard"> {upload.file.name}</span>

@@ -1,8 +1,8 @@
 /** The files that a person has chosen and that the API has not accepted yet. A few are sent at a time. */
 import { computed, signal } from "@preact/signals";
-import { ApiError, UNREACHABLE } from "../api/client";
-import { isTooLarge, sendFile, type Sending, TOO_LARGE } from "../api/upload";
-import { loadImage } from "./images";
+import { ApiError, type Image, UNREACHABLE } from "../api/client";
+import { GONE, isTooLarge, sendFile, type Sending, TOO_LARGE } from "../api/upload";
+import { loadImage, newestFirst } from "./images";
 import { measure, type Size } from "./measure";
 import { options, toFields } from "./options";
 
@@ -34,14 +34,26 @@ export const uploads = signal<readonly Upload[]>([]);
 export const chosen = computed(() => uploads.value.filter((upload) => upload.state === "chosen"));
 export const underWay = computed(() => uploads.value.filter((upload) => upload.state !== "chosen"));
 export const refused = computed(() => uploads.value.filter((upload) => upload.state === "refused"));
+export const retryable = computed(() => refused.value.filter(mayRetry));
 /** Previews of files that were sent from this page, by the id of their image. */
 export const previews = signal<ReadonlyMap<number, string>>(new Map());
+
+/** The images to list. One whose upload is not answered yet is listed as that upload. */
+export const listed = computed(() => {
+  const sent = new Set(underWay.value.filter((each) => each.state === "sending").map((each) => each.file.name));
+  const isUpload = ({ id, status, original_filename: name }: Image): boolean =>
+    sent.has(name) && !previews.value.has(id) && (status === "pending" || status === "processing");
+  return newestFirst.value.filter((image) => !isUpload(image));
+});
 
 const sendings = new Map<number, Sending>();
 let nextKey = 1;
 let timer: number | undefined;
 
 window.addEventListener("online", resume);
+window.addEventListener("beforeunload", (event) => {
+  if (uploads.value.some(({ state }) => state !== "refused")) event.preventDefault(); // the browser asks
+});
 
 /** Adds files to those that `send` sends. A file that is too large is refused at once. */
 export function add(files: Iterable<File>): void {
@@ -67,6 +79,11 @@ async function measureEach(added: readonly Upload[]): Promise<void> {
 /** Sends what is chosen, with the options of now. */
 export function send(): void {
   start(chosen.value);
+}
+
+/** Returns whether a refused file may be accepted later: a smaller file, or one that is there, is another file. */
+export function mayRetry({ error }: Upload): boolean {
+  return error?.code !== TOO_LARGE && error?.code !== GONE;
 }
 
 /** Sends refused files again, with the options of now. */
@@ -143,7 +160,7 @@ async function finish(upload: Upload, sending: Sending): Promise<void> {
 /** Decides what becomes of a file that was not accepted. */
 async function stopped(upload: Upload, error: ApiError): Promise<void> {
   if (!(await isReadable(upload.file))) {
-    change(upload.key, { state: "refused", error: new ApiError(0, "gone", "") });
+    change(upload.key, { state: "refused", error: new ApiError(0, GONE, "") });
   } else if (error.isSignedOut) {
     change(upload.key, { state: "paused" });
   } else if (isForLater(error) && upload.tries < MOST_TRIES) {

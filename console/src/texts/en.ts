@@ -89,6 +89,9 @@ export const en = {
     metadata: "Keep camera data (EXIF)",
     precision: "Compute exactly (slower)",
     strength: "Strength: {n}",
+    strengthOfRest: "Strength: {n} (rest: faithful)",
+    /** What models are best for, by their names. The API says it in English. */
+    bestFor: {} as Record<string, string>,
     denoise: "Take away noise",
     denoiseByPicture: "As the picture needs",
     denoiseLevels: ["Not at all", "A little", "More", "Most"],
@@ -272,8 +275,8 @@ export const en = {
     actors: { user: "you", operator: "an operator", system: "Loupe" } as Record<string, string>,
     somebody: "you, or somebody who claimed to be you",
     details: "Details",
-    program: "browser or program",
-    request: "request",
+    program: "Browser or program",
+    request: "Request",
   },
   account: {
     title: "Account",

@@ -1,6 +1,6 @@
 /** The texts of what happened to accounts, in all languages. Only the pages that list it load them. */
 import type { Schemas } from "../api/client";
-import { language } from "./index";
+import { formatDate, language, texts } from "./index";
 
 type Events = Readonly<Record<Schemas["AuditEvent"], string>>;
 
@@ -46,7 +46,7 @@ const en: Events = {
   "webhook.changed": "Webhook changed",
   "webhook.created": "Webhook added",
   "webhook.deleted": "Webhook deleted",
-  "webhook.disabled": "Webhook disabled: its deliveries failed",
+  "webhook.disabled": "Webhook disabled: its deliveries failed, or the address was restored",
   "webhook.secret_rotated": "Secret of webhooks replaced",
 };
 
@@ -92,9 +92,67 @@ const de: Events = {
   "webhook.changed": "Webhook geändert",
   "webhook.created": "Webhook hinzugefügt",
   "webhook.deleted": "Webhook gelöscht",
-  "webhook.disabled": "Webhook abgeschaltet: seine Sendungen schlugen fehl",
+  "webhook.disabled": "Webhook abgeschaltet: Sendungen schlugen fehl, oder die Adresse wurde zurückgeholt",
   "webhook.secret_rotated": "Geheimnis von Webhooks erneuert",
 };
+
+interface Details {
+  names: Readonly<Record<string, string>>;
+  /** What values mean, by the name of the detail. Other values are names or ids, and stay as they are. */
+  values: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+const enDetails: Details = {
+  names: {
+    batch_id: "Batch",
+    ends_at: "Ends on",
+    image_id: "Picture",
+    images: "Pictures",
+    images_per_month: "Images a month",
+    key_id: "Key",
+    kind: "Mail",
+    plan: "Plan",
+    reason: "Reason",
+    sequence: "Message",
+    token_id: "Token",
+    token_ids: "Tokens",
+    webhook_id: "Webhook",
+  },
+  values: {
+    images_per_month: { plan: "as the plan says", unlimited: "no limit" },
+    kind: { reset: "a new password", verify: "verify the address", verify_change: "verify the new address" },
+  },
+};
+
+const deDetails: Details = {
+  names: {
+    batch_id: "Stapel",
+    ends_at: "Endet am",
+    image_id: "Bild",
+    images: "Bilder",
+    images_per_month: "Bilder im Monat",
+    key_id: "Schlüssel",
+    kind: "Mail",
+    plan: "Tarif",
+    reason: "Grund",
+    sequence: "Nachricht",
+    token_id: "Token",
+    token_ids: "Tokens",
+    webhook_id: "Webhook",
+  },
+  values: {
+    images_per_month: { plan: "wie im Tarif", unlimited: "ohne Grenze" },
+    kind: { reset: "neues Passwort", verify: "Adresse bestätigen", verify_change: "neue Adresse bestätigen" },
+  },
+};
+
+/** Returns a detail of an event as a person reads it: its name and its value. */
+export function detailText(name: string, value: string): [name: string, value: string] {
+  const { names, values } = language.value === "de" ? deDetails : enDetails;
+  const reasons = name === "reason" ? texts().webhooks.reasons : {};
+  const instant = name.endsWith("_at") && !Number.isNaN(Date.parse(value)) && formatDate(value);
+  return [names[name] ?? name.replaceAll("_", " "), instant || (values[name]?.[value] ?? reasons[value] ?? value)];
+}
 
 /** The titles of all events, in the chosen language. */
 export function eventTexts(): Events {

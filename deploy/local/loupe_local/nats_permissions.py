@@ -60,6 +60,7 @@ TABLE: Mapping[str, Rights] = {
             ("AUTH", "auth-mail"),
             ("AUTH", "auth-notice"),
             ("OUTBOUND", "auth-webhooks"),
+            ("OUTBOUND", "auth-new-webhooks"),
             (AUDIT, "auth-audit"),
         ),
         redrives_own_letters=True,
@@ -105,7 +106,11 @@ TABLE: Mapping[str, Rights] = {
         publishes=("outbound.>", "events.*.webhook.disabled", "audit.outbound"),
         declares=("OUTBOUND",),
         creates=(DEAD, AUDIT),
-        consumes=(("CLIENT_EVENTS", "outbound-events"), ("AUTH", "outbound-users")),
+        consumes=(
+            ("CLIENT_EVENTS", "outbound-events"),
+            ("AUTH", "outbound-users"),
+            ("AUTH", "outbound-restored"),
+        ),
         redrives_own_letters=True,
     ),
     "gateway": Rights(

@@ -62,6 +62,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             bus.consume(js, events.MAIL_WANTED, mails.send),
             bus.consume(js, events.NOTICE_WANTED, mails.notify),
             bus.consume(js, events.WEBHOOK_DISABLED, mails.notify_of_webhook),
+            bus.consume(js, events.WEBHOOK_ADDED, mails.notify_of_new_webhook),
             bus.consume(js, events.AUDIT, audit.store),
             process.every(PARTITIONS_SECONDS, audit.keep_partitions),
         )

@@ -9,7 +9,7 @@ from aiosmtplib import SMTPException
 from prometheus_client import Counter
 
 from auth import links
-from auth.domain import addresses, audit, audit_partitions, reservations, users
+from auth.domain import addresses, audit, audit_partitions, mail_requests, reservations, users
 from auth.mail import Mailer, Refused
 from auth.settings import Settings
 from auth.tables import User
@@ -31,6 +31,7 @@ MAIL_WANTED = messages.Consumer(
 WEBHOOK_DISABLED = replace(
     MAIL_WANTED, stream="OUTBOUND", durable="auth-webhooks", subjects=("outbound.webhook_disabled",)
 )
+WEBHOOK_ADDED = replace(WEBHOOK_DISABLED, durable="auth-new-webhooks", subjects=("outbound.webhook_added",))
 NOTICE_WANTED = replace(MAIL_WANTED, durable="auth-notice", subjects=("auth.address_notice_wanted",))
 AUDIT = messages.Consumer(stream=str(STREAM.name), durable="auth-audit", subjects=("audit.>",))
 ACCOUNT_NOTICES = ("password_changed", "factor_enabled", "factor_disabled", "factor_reset", "account_deleted")
@@ -47,6 +48,7 @@ class Mails:
         self._mailer = mailer
         self._secret = settings.link_secrets()[0]
         self._public_url = settings.public_url
+        self._mails_per_day = settings.mails_per_day
         self._reset_url = settings.reset_url or f"{settings.public_url}/reset-password"
 
     async def send(self, data: bytes) -> None:
@@ -86,13 +88,28 @@ class Mails:
             await self._send("address_changed" if event.is_done else "address_changing", event.email, link)
 
     async def notify_of_webhook(self, data: bytes) -> None:
-        """Send a notice to the owner of a webhook that was disabled, unless the user has been deleted."""
+        """Send a notice to the owner of a webhook that was disabled."""
         event = outbound_pb2.WebhookDisabled.FromString(data)
+        await self._notify_owner(event.user_id, "webhook_disabled", url=event.url, reason=event.reason)
+
+    async def notify_of_new_webhook(self, data: bytes) -> None:
+        """Send a notice to the owner of a webhook that was added, or leads to another address.
+
+        It does not name the address, which whoever holds a stolen token may have chosen.
+        """
+        event = outbound_pb2.WebhookAdded.FromString(data)
+        await self._notify_owner(event.user_id, "webhook_added")
+
+    async def _notify_owner(self, user_id: int, template: str, **values: str) -> None:
+        """Send a notice about a webhook, unless the user has been deleted or got too many notices."""
+        per_day = self._mails_per_day
         async with self._sessions.begin() as session:
-            user = await session.get(User, event.user_id)
-        if user:
-            link = self._public_url
-            await self._send("webhook_disabled", user.email, link, url=event.url, reason=event.reason)
+            user = await session.get(User, user_id)
+            if user is None or not await mail_requests.may_notify(session, user, template, per_day=per_day):
+                return
+        await self._send(template, user.email, self._public_url, **values)
+        async with self._sessions.begin() as session:
+            await mail_requests.count_notice(session, user, per_day=per_day)
 
     async def _notify_of_account(self, event: pb.AddressNoticeWanted) -> None:
         if event.template not in ACCOUNT_NOTICES:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from auth.convert import token_to_proto, user_to_proto
-from auth.domain import addresses, audit, credentials, keys, operators, tokens, users
+from auth.domain import addresses, audit, credentials, keys, mail_requests, operators, tokens, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.policy import Policy
@@ -198,6 +198,9 @@ class AuthService(
             needs_proof = await addresses.is_new(session, principal.user_id, email)
         if needs_proof:
             await self._require_proof(principal, Proof(request.current_password, request.otp))
+            async with self._sessions.begin() as session:
+                per_day = self._policy.mails_per_day
+                await mail_requests.count_change(session, principal.user_id, per_day=per_day)
         async with self._sessions.begin() as session:
             await tokens.lock_caller(session, principal)
             user = await addresses.change_user(

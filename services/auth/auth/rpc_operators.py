@@ -4,7 +4,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth.convert import user_to_proto
 from auth.domain import operators, second_factor, tokens, users
-from auth.servicer import Servicer
+from auth.servicer import Proof, Servicer
 from common import errors, rpc
 from loupe.auth.v1 import auth_pb2 as pb
 
@@ -43,6 +43,8 @@ class OperatorMethods(Servicer):
     ) -> pb.ResetSecondFactorResponse:
         # a stolen session must not switch off what guards its owner: `RemoveSecondFactor` needs a code
         _refuse_own_account(request.user_id, "You cannot reset the second factor of your own account.")
+        if rpc.principal().acts_as_operator:  # `loupe-admin` calls with a credential that no browser holds
+            await self._require_proof(rpc.principal(), Proof(request.current_password, request.otp))
         async with self._sessions.begin() as session:
             user = await users.lock_existing(session, request.user_id)
             if user.second_factor_secret:

@@ -43,7 +43,9 @@ class Settings(ServiceSettings):
     refuse_common_passwords: bool = True
     """Whether new passwords may not be among the 10,000 most common ones."""
     mails_per_day: int = Field(default=20, ge=1)
-    """Mails to an address, and for a user, on a day (UTC). Then one an hour. Notices do not count."""
+    """Mails to an address, and for a user, on a day (UTC). Then one an hour. Notices, mails for a new
+    password and tries of other addresses have counts of their own.
+    """
     guesses_per_account: int = Field(default=10, ge=0)
     """Wrong passwords or codes for an account before each further one has to wait. Zero: no limit."""
     guesses_per_address: int = Field(default=30, ge=0)

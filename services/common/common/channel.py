@@ -2,7 +2,7 @@
 
 `Channel` replaces `grpc.aio.Channel` below the generated stubs. Interceptors could do the same, but would
 cost one more task for each call. Retries follow the .proto: only methods with an `idempotency_level` are
-tried again, and only if the service is unavailable.
+tried again, and only if the service is unavailable or stops.
 """
 
 import asyncio
@@ -36,7 +36,8 @@ RETRY = {
     "initialBackoff": "0.05s",
     "maxBackoff": "0.5s",
     "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    # a server that is stopping answers a call that it does not take with CANCELLED (grpc/grpc#41785)
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 
 

@@ -20,9 +20,17 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 from sqlalchemy.sql import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import metrics, process
+from common import metrics, process, rpc_failures
+from loupe import refusals
 
 Sessions = async_sessionmaker[AsyncSession]
+
+rpc_failures.OUTAGES.update(
+    dict.fromkeys(
+        (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalchemy.exc.TimeoutError),
+        refusals.DATABASE_UNAVAILABLE,
+    )
+)
 
 PING_AFTER_SECONDS = 1.0
 """A connection that was idle for longer than this is tested before it is used."""

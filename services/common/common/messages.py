@@ -79,14 +79,22 @@ def span_attributes(name: str, kind: str, subject: str) -> dict[str, str | int]:
     }
 
 
+def republisher_of(headers: Mapping[str, str] | None) -> str:
+    """Return the stream that has republished a message, or an empty string.
+
+    Receivers refuse such messages: whoever manages a stream could forge events so.
+    """
+    return (headers or {}).get("Nats-Stream", "")
+
+
 async def process_message(
     js: JetStreamContext, consumer: Consumer, message: Msg, handle: ConsumerHandler
 ) -> None:
     """Run the handler inside the trace of the request that published the message, and settle the message.
 
-    A message that another stream republished is refused: whoever manages a stream could forge events so.
+    A message that another stream republished is refused.
     """
-    if stream := (message.headers or {}).get("Nats-Stream"):
+    if stream := republisher_of(message.headers):
         cause = f"the stream {stream} republished it"
         LOG.error(
             "message refused", subject=message.subject, cause=cause, action="it is never delivered again"

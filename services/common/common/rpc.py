@@ -50,7 +50,9 @@ SERVER_OPTIONS = [
     *OPTIONS,
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.max_connection_age_ms", 300_000),  # so that clients also connect to new replicas
+    # Clients also connect to new replicas. They leave a pod that is about to end while it still serves, as
+    # gRPC cancels calls that reach a server after it was told to stop: the chart's `preStopSeconds` are more.
+    ("grpc.max_connection_age_ms", 25_000),
     ("grpc.max_connection_age_grace_ms", 3_900_000),  # enough for the longest upload
 ]
 

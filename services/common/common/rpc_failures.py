@@ -5,7 +5,6 @@ its traceback, and the caller receives only `internal_error`.
 """
 
 import nats.errors
-import sqlalchemy.exc
 import urllib3.exceptions
 
 from common import errors, log
@@ -16,18 +15,18 @@ from loupe.refusals import Refusal
 LOG = log.get(__name__)
 REPEATED = Repeated(LOG)
 
-UNAVAILABLE: tuple[tuple[type[Exception], Refusal], ...] = (
-    (sqlalchemy.exc.OperationalError, refusals.DATABASE_UNAVAILABLE),
-    (sqlalchemy.exc.InterfaceError, refusals.DATABASE_UNAVAILABLE),
-    (sqlalchemy.exc.TimeoutError, refusals.DATABASE_UNAVAILABLE),
-    (nats.errors.Error, refusals.BROKER_UNAVAILABLE),
-    (urllib3.exceptions.HTTPError, refusals.OBJECT_STORE_UNAVAILABLE),
-)
+OUTAGES: dict[type[Exception], Refusal] = {
+    nats.errors.Error: refusals.BROKER_UNAVAILABLE,
+    urllib3.exceptions.HTTPError: refusals.OBJECT_STORE_UNAVAILABLE,
+}
+"""Exceptions that say that a dependency cannot be reached. `common.db` adds those of the database, so that
+processes without one need not load its libraries.
+"""
 
 
 def outage_of(error: Exception) -> Refusal | None:
     """Return the refusal for an unreachable dependency, or None for any other error."""
-    return next((refusal for kind, refusal in UNAVAILABLE if isinstance(error, kind)), None)
+    return next((refusal for kind, refusal in OUTAGES.items() if isinstance(error, kind)), None)
 
 
 def to_service_error(error: Exception, where: str) -> errors.ServiceError:

@@ -83,7 +83,9 @@ EVENTS = {
     "webhook.changed": Event("a user or an operator changed a webhook"),
     "webhook.created": Event("a user added a webhook"),
     "webhook.deleted": Event("a user deleted a webhook"),
-    "webhook.disabled": Event("Loupe disabled a webhook whose deliveries failed"),
+    "webhook.disabled": Event(
+        "Loupe disabled a webhook, because its deliveries failed or the owner took the account back"
+    ),
     "webhook.secret_rotated": Event("a user replaced the secret of a webhook or of the account"),
 }
 """Every security event, by its name: `thing.what happened to it`."""

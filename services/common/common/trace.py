@@ -9,6 +9,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from importlib import metadata
 from typing import NamedTuple
@@ -32,6 +33,7 @@ client_address: ContextVar[str] = ContextVar("client_address", default="")
 user_agent: ContextVar[str] = ContextVar("user_agent", default="")
 """What the client behind a call says that it is, in printable ASCII. Empty if it says nothing."""
 
+NO_SPAN = contextlib.nullcontext(otel.INVALID_SPAN)
 _tracer = otel.get_tracer("loupe")
 _shutdown_steps = list[Callable[[], None]]()
 
@@ -106,22 +108,25 @@ def current_ids() -> dict[str, str]:
     return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
 
 
-@contextlib.contextmanager
 def span(
     name: str,
     kind: SpanKind,
     attributes: Attributes | None = None,
     *,
     carrier: Mapping[str, str] | None = None,
-) -> Generator[Span]:
+) -> AbstractContextManager[Span]:
     """Open a span in the current trace, or in the trace that the headers in `carrier` name.
 
     An exception marks the span as failed, unless the caller catches it inside the block. If tracing is off,
     the span does nothing.
     """
-    if not is_on:
-        yield otel.INVALID_SPAN
-        return
+    return _recorded(name, kind, attributes, carrier) if is_on else NO_SPAN
+
+
+@contextlib.contextmanager
+def _recorded(
+    name: str, kind: SpanKind, attributes: Attributes | None, carrier: Mapping[str, str] | None
+) -> Generator[Span]:
     context = None if carrier is None else propagate.extract(carrier)
     with _tracer.start_as_current_span(
         name, context, kind, dict(attributes or {}), record_exception=False, set_status_on_exception=False

@@ -6,6 +6,7 @@ begins again later. One that fails because of its host is tried again a few time
 
 import asyncio
 import contextlib
+import io
 import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -164,7 +165,7 @@ class Fetcher:
             async with self._context.sessions.begin() as session:
                 direct = await direct_uploads.get_taken(session, claim.upload_id)
             return direct.filename, await self._direct.read(direct, account), direct
-        filename, data = "", bytearray()
+        filename, data = "", io.BytesIO()
         largest = self._context.settings.largest_upload_bytes
         request = outbound_pb2.FetchRequest(url=claim.url or "", field=FIELD)
         call = self._outbound.Fetch(request, timeout=FETCH_SECONDS)
@@ -172,10 +173,10 @@ class Fetcher:
             async for part in parts:
                 filename = part.head.filename or filename
                 account.add(len(part.chunk))
-                data += part.chunk
-                if len(data) > largest:
+                data.write(part.chunk)
+                if data.tell() > largest:
                     raise errors.invalid({FIELD: [too_large_text(largest)]})
-        return file_names.clean(filename), bytes(data), None
+        return file_names.clean(filename), data.getvalue(), None
 
     def _describe(self, image: Image, claim: Claim, original: Original) -> None:
         """Set the columns of the image that its file decides. Raise `InvalidArgument` if its options do not
@@ -197,8 +198,6 @@ class Fetcher:
         message = next((text for texts in error.fields.values() for text in texts), error.message)
         async with self._context.sessions.begin() as session:
             if image := await fetches.lock(session, claim):
-                if claim.upload_id:
-                    await direct_uploads.expire_soon(session, claim.upload_id)
                 await fetches.fail(session, image, message, self._context.rules, retryable=_is_of_file(error))
 
 

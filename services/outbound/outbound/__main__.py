@@ -58,10 +58,8 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
     servicer = OutboundService(sessions, addresses, fetches, cipher, db.now, in_force(settings))
     outbound_pb2_grpc.add_OutboundServiceServicer_to_server(servicer, server.grpc)
     server.bind(settings.listen, settings.tls)
-    client_events, deleted_users = (
-        events.ClientEvents(sessions, images, db.now),
-        events.DeletedUsers(sessions),
-    )
+    client_events = events.ClientEvents(sessions, images, db.now)
+    deleted_users, restored = events.DeletedUsers(sessions), events.RestoredAddresses(sessions)
     async with bus.connection(settings.nats_url, "outbound", readiness, settings.broker_login) as nc:
         js = nc.jetstream()
         shared, replicas = (bus.DEAD, STREAM), settings.nats_replicas
@@ -73,6 +71,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             outbox.relay(sessions, js, settings.database_url),
             bus.consume(js, events.CLIENT_EVENTS, client_events.fan_out),
             bus.consume(js, events.USER_DELETED, deleted_users.delete_everything),
+            bus.consume(js, events.ADDRESS_RESTORED, restored.disable_webhooks),
             deliverer.run(settings.database_url),
             process.every(CLEAN_SECONDS, functools.partial(delete_old, sessions, settings.log_days)),
             metrics.keep_updated("deliveries", functools.partial(update_gauges, sessions)),

@@ -1,4 +1,4 @@
-"""The stream of outbound's events, and the consumers of client events and of deleted users."""
+"""The stream of outbound's events, and the consumers of client events and of what auth says about users."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,7 +10,7 @@ from common.db import Sessions
 from loupe.auth.v1 import auth_pb2
 from loupe.contract import UPLOAD_ENDINGS, WEBHOOK_EVENTS
 from loupe.images.v1 import images_pb2
-from outbound.domain import users
+from outbound.domain import users, webhooks
 from outbound.domain.fan_out import Event, fan_out
 from outbound.domain.webhooks import Address
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 EVENTS = bus.stream("OUTBOUND", "outbound.>")
 CLIENT_EVENTS = messages.Consumer(stream="CLIENT_EVENTS", durable="outbound-events", subjects=("events.>",))
+ADDRESS_RESTORED = messages.Consumer(
+    stream="AUTH", durable="outbound-restored", subjects=("auth.address_restored",)
+)
 USER_DELETED = messages.Consumer(stream="AUTH", durable="outbound-users", subjects=("auth.user_deleted",))
 
 
@@ -72,6 +75,18 @@ class ClientEvents:
         except errors.ServiceError as error:
             raise messages.RetryLater(str(error)) from error
         return found.image.webhook_url if is_of_image else found.batch.webhook_url
+
+
+class RestoredAddresses:
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def disable_webhooks(self, data: bytes) -> None:
+        """Disable the webhooks that a thief may have left. Their owner can enable them again."""
+        event = auth_pb2.AddressRestored.FromString(data)
+        since, until = map(timestamps.from_proto, (event.since, event.restored_at))
+        async with self._sessions.begin() as session:
+            await webhooks.disable_since(session, event.user_id, since, until)
 
 
 class DeletedUsers:

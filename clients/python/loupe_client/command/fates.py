@@ -47,6 +47,7 @@ class Reporter(Protocol):
     """Shows a run to a person or to a program."""
 
     counts: Counts
+    shows_progress: bool
 
     def began(self, item: Item) -> None: ...
     def progressed(self, item: Item, image: Image) -> None: ...

@@ -10,7 +10,8 @@ from loupe_client.errors import ConnectionFailed, LoupeError, NotFound, Unauthen
 from loupe_client.event_frames import ENDED_IMAGE, Event
 from loupe_client.models import Image
 
-TYPES = ("processing", "progress", "completed", "failed", "deleted", "expired")
+ENDS, ON_THE_WAY = ("completed", "failed", "deleted", "expired"), ("processing", "progress")
+"""The events about images. The server reads the image for each, so only what is shown is asked for."""
 KEPT_ENDS = 1000
 """An end may be heard before the answer to the upload: so many ends are kept for those who ask later."""
 SILENT_SECONDS = 30.0
@@ -24,8 +25,9 @@ Heard = Callable[[Image], object]
 class Follower:
     """Hears of all images of the user. If events cannot be followed, each image is waited for alone."""
 
-    def __init__(self, client: AsyncLoupe) -> None:
+    def __init__(self, client: AsyncLoupe, *, hears_progress: bool) -> None:
         self._client = client
+        self._types = [f"image.{each}" for each in (*ENDS, *(ON_THE_WAY if hears_progress else ()))]
         self._is_open = asyncio.Event()
         self._waiting: dict[int, tuple[asyncio.Queue[None], Heard]] = {}
         self._ended: OrderedDict[int, Image] = OrderedDict()
@@ -82,8 +84,7 @@ class Follower:
 
     async def _follow(self) -> None:
         try:
-            types = [f"image.{each}" for each in TYPES]
-            events = self._client.events.follow(types=types, on_open=self._opened, retries=RETRIES)
+            events = self._client.events.follow(types=self._types, on_open=self._opened, retries=RETRIES)
             async for event in events:
                 await self._hear(event)
         except LoupeError as error:

@@ -24,20 +24,10 @@ from loupe_client.pictures import is_same_format, may_be_picture
 CHUNK = 1 << 20
 REFUSALS = (errors.ValidationFailed, errors.BodyTooLarge, errors.BadRequest)
 """What the server will answer to the same file again."""
-OF_ALL_FILES = {
-    "model",
-    "denoise",
-    "strength",
-    "precision",
-    "fit",
-    "metadata",
-    "quality",
-    "dpi",
-    "expires_in",
-}
-"""Options that are wrong for every file, if they are wrong for one."""
-FORMAT, NO_SUCH_CHOICE = "output_format", "must be one of"
-"""The field and the words with which the server refuses an unknown format, whatever the file is."""
+PLAIN = (16, 16)
+"""Width and height of a picture in which nothing is wrong."""
+SIZES = ("scale", "width", "height")
+"""The options of which the picture decides whether they are right."""
 
 
 def why_left_out(item: Item) -> str | None:
@@ -75,7 +65,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self._fields = json.dumps(fields_of(self.options), sort_keys=True)
-        self._follower = Follower(self.client)
+        self._follower = Follower(self.client, hears_progress=self.reporter.shows_progress)
         self._began_at = time.time()
 
     async def all(self, items: Iterator[Item]) -> None:
@@ -187,7 +177,7 @@ class Run:
             manifest.forget(item.source, self._fields)
             return Fate("failed", "the image was deleted on the server; the next run sends it again")
         except REFUSALS as error:
-            if isinstance(error, errors.ValidationFailed) and concerns_all(error):
+            if isinstance(error, errors.ValidationFailed) and await self._concerns_all(error):
                 manifest.forget(item.source, self._fields)
                 self.stopped_by = self.stopped_by or error
                 return Fate("failed", str(error))
@@ -199,6 +189,20 @@ class Run:
         if image.status == "failed":
             return self._failed(item, manifest, image)
         return await self._save(item, manifest, image)
+
+    async def _concerns_all(self, refusal: errors.ValidationFailed) -> bool:
+        """Return whether the server refuses the same options for a plain picture too."""
+        faulty = refusal.errors.keys() & fields_of(self.options).keys()
+        if not faulty:
+            return False
+        options = {name: value for name, value in self.options.items() if name not in SIZES}
+        try:
+            refusals = (await self.client.images.estimate(*PLAIN, **options)).refusals
+        except errors.ValidationFailed as again:
+            return bool(faulty & again.errors.keys())
+        except errors.LoupeError:  # a token may not be allowed to ask
+            return False
+        return any(faulty & (each.errors or {}).keys() for each in refusals)
 
     def _failed(self, item: Item, manifest: Manifest, image: Image) -> Fate:
         message = image.error.message if image.error else "the image failed"
@@ -249,13 +253,6 @@ class Run:
             return Fingerprint(known.size, known.changed, known.digest)
         digest = await asyncio.to_thread(digest_of, Path(item.source))
         return Fingerprint(status.st_size, status.st_mtime_ns, digest)
-
-
-def concerns_all(error: errors.ValidationFailed) -> bool:
-    """Return whether the server would refuse every file for the same reason."""
-    return bool(OF_ALL_FILES & error.errors.keys()) or NO_SUCH_CHOICE in " ".join(
-        error.errors.get(FORMAT, ())
-    )
 
 
 def digest_of_link(link: str) -> str:

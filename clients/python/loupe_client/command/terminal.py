@@ -45,6 +45,8 @@ def sizes(image: Image | None) -> str:
 class PlainReporter:
     """One line for each file that has ended. The summary goes to the end."""
 
+    shows_progress = False
+
     def __init__(self, out: TextIO) -> None:
         self.counts = Counts()
         self._out = out
@@ -81,6 +83,8 @@ class PlainReporter:
 class JsonReporter(PlainReporter):
     """One JSON object a line."""
 
+    shows_progress = True
+
     def began(self, item: Item) -> None:
         self._print({"event": "started", "source": item.shown})
 
@@ -111,6 +115,8 @@ class JsonReporter(PlainReporter):
 
 class BarReporter(PlainReporter):
     """A bar for all files, and one for each file under way. Lines about ended files scroll above them."""
+
+    shows_progress = True
 
     def __init__(self, console: Console, total: int) -> None:
         super().__init__(sys.stdout)

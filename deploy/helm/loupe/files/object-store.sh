@@ -52,21 +52,7 @@ trap 'kill "$s3" "$store"' TERM INT
 # make the store write each object to the disk before it answers: a power failure then loses nothing
 until echo 'fs.configure -locationPrefix=/buckets/ -fsync -apply' \
     | weed shell -master=127.0.0.1:9333.19333 -filer=127.0.0.1:8888.18888 2>/dev/null | grep -q '"fsync":'; do sleep 1; done &
-# has_room KIB: whether the disk has so much free space
-has_room() { [ "$(df -Pk "$DATA" | awk 'NR == 2 { print $4 }')" -ge "$1" ]; }
-# Neither server is of use without the other: stop both when one ends. The index refuses every write after one that
-# found no space, until it is started again: stop both when the disk was full and has room again.
-was_full=
-while kill -0 "$store" "$s3" 2>/dev/null; do
-    if [ -z "$was_full" ] && ! has_room 16384; then
-        echo 'the disk is full; the object store starts anew once it has room'
-        was_full=yes
-    fi
-    if [ -n "$was_full" ] && has_room 65536; then
-        echo 'the disk was full and has room again; the object store starts anew'
-        break
-    fi
-    sleep 1
-done
+# neither server is of use without the other: stop both when one ends
+watch_disk "$DATA" "$store" "$s3"
 kill "$store" "$s3" 2>/dev/null || true
 wait "$store" "$s3" || true

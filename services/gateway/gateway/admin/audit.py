@@ -11,7 +11,7 @@ from gateway.admin import arguments
 from gateway.admin.answers import Answer, in_utc, instant, to_json
 from gateway.admin.arguments import Nouns
 from gateway.admin.calls import Operator
-from gateway.admin.failures import CommandFailed
+from gateway.admin.failures import CommandFailed, UsageError
 from gateway.admin.tables import Column, Table
 from loupe.audit.v1.audit_pb2 import Entry
 
@@ -58,6 +58,7 @@ async def list_entries(
     since: datetime | None,
     until: datetime | None,
 ) -> Answer:
+    _check_range(since, until)
     found: list[Entry] = []
     chosen = await _user_id(operator, user, user_id)
     async for page in operator.read_audit(
@@ -88,6 +89,7 @@ async def export_entries(
     until: datetime | None,
 ) -> AsyncIterator[Answer]:
     """Yield an answer for each entry, which is JSON in any case."""
+    _check_range(since, until)
     chosen = await _user_id(operator, user, user_id)
     async for page in operator.read_audit(chosen, event=event, since=since, until=until):
         for entry in page:
@@ -104,6 +106,11 @@ def to_line(entry: Entry) -> dict[str, Any]:
 def _actor_of(entry: Entry) -> str:
     name = to_json(entry)["actor"]
     return f"operator {entry.operator_id}" if entry.operator_id else name
+
+
+def _check_range(since: datetime | None, until: datetime | None) -> None:
+    if since and until and since > until:
+        raise UsageError("--since must not be after --until")
 
 
 async def _user_id(operator: Operator, email: str | None, user_id: int | None) -> int:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
@@ -14,6 +15,8 @@ NAME = "report.csv"
 """The name of the report in an archive."""
 FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 """A spreadsheet takes a cell for a formula if it begins with one of these. Some take wide forms too."""
+INNER_FORMULA = re.compile(r"([;|\t])(?=\s*[-=+@\uff1d\uff0b\uff0d\uff20])")
+"""Where a cell ends for a spreadsheet that splits lines elsewhere than at commas, as in many countries."""
 
 
 class Line(BaseModel):
@@ -59,7 +62,7 @@ def lines(images: Iterable[pb.Image], names: dict[int, str]) -> Iterator[Line]:
 
 
 def to_csv(found: Iterable[Line]) -> bytes:
-    """Return the table. Cells that a spreadsheet would take for a formula begin with an apostrophe."""
+    """Return the table. What a spreadsheet would take for a formula has an apostrophe before it."""
     table = io.StringIO()
     writer = csv.DictWriter(table, Line.model_fields)
     writer.writeheader()
@@ -73,4 +76,7 @@ def to_ndjson(found: Iterable[Line]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    if not isinstance(value, str):
+        return value
+    text = INNER_FORMULA.sub(r"\1'", value)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

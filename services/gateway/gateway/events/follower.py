@@ -8,16 +8,18 @@ There is no consumer at the broker: whoever may create one chooses the subject t
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 
 import nats.errors
+from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from common import log
+from common import log, messages
 from common.repeated import Repeated
 from gateway.events.position import Position
 from loupe.contract import PASSING_EVENTS
@@ -124,11 +126,14 @@ class Follower:
         """Return the user's next event after this sequence number, with its own, or None if there is none."""
         if not self._js:
             raise nats.errors.NoServersError
-        try:
-            found = await self._js.get_msg(STREAM, sequence + 1, f"events.{user_id}.>", next=True)
-        except NotFoundError:
-            return None
-        return found.seq or 0, pb.ClientEvent.FromString(found.data or b"")
+        event = None
+        while event is None:
+            try:
+                found = await self._js.get_msg(STREAM, sequence + 1, f"events.{user_id}.>", next=True)
+            except NotFoundError:
+                return None
+            sequence, event = found.seq or 0, _to_event(found.data, found.headers)
+        return sequence, event
 
     async def _read_on(self, js: JetStreamContext) -> None:
         """Read the stream from the last event on, until the broker does not answer."""
@@ -181,7 +186,8 @@ class Follower:
             self.position = position.at(sequence - 1)
             self._listener.on_loss()
         self.position = position.at(sequence)
-        self._listener.on_event(pb.ClientEvent.FromString(found.data or b""), self.position)
+        if event := _to_event(found.data, found.headers):
+            self._listener.on_event(event, self.position)
         return True
 
     async def _find_position(self) -> None:
@@ -194,8 +200,21 @@ class Follower:
             self._listener.on_loss()
 
     async def _on_heard(self, message: Msg) -> None:
-        event = pb.ClientEvent.FromString(message.data)
-        self._listener.on_heard(event)
-        if event.type not in PASSING_EVENTS and self._listener.has_streams:
+        event = _to_event(message.data, message.headers)
+        if event:
+            self._listener.on_heard(event)
+        if (event is None or event.type not in PASSING_EVENTS) and self._listener.has_streams:
             self._heard_count += 1
             self._woken.set()
+
+
+def _to_event(data: bytes | None, headers: Mapping[str, str] | None) -> pb.ClientEvent | None:
+    """Return the event. None if a stream has republished it or it is malformed: a service forges it then."""
+    if stream := messages.republisher_of(headers):
+        REPEATED.warning("event for clients refused", cause=stream, action="no client gets it")
+        return None
+    try:
+        return pb.ClientEvent.FromString(data or b"")
+    except DecodeError as error:
+        REPEATED.warning("event for clients refused", cause=log.error_text(error), action="no client gets it")
+        return None

@@ -1,12 +1,16 @@
 """Finds the client's address, by which requests without a token are counted. No client can choose it."""
 
+import functools
 import ipaddress
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from starlette.requests import Request
 
 IPV6_NETWORK_BYTES = 8
+LONGEST_ADDRESS = 64
+REMEMBERED = 4096
+"""How many addresses this process need not read again."""
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
@@ -22,14 +26,11 @@ def client_address(request: Request, trusted_proxies: Networks) -> str:
     address = request.client.host if request.client else "0.0.0.0"  # noqa: S104  tests have no socket
     while hops and _is_trusted(address, trusted_proxies):
         address = hops.pop()
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return (mapped or parsed).packed[:IPV6_NETWORK_BYTES].hex()
+    parsed = _parse(address)
+    return parsed.packed[:IPV6_NETWORK_BYTES].hex() if parsed else "unknown"
 
 
+@functools.lru_cache(REMEMBERED)
 def to_text(address: str) -> str:
     """Return an address from `client_address` as people write it: `192.0.2.1`, or `2001:db8::/64`."""
     if address == "unknown":
@@ -41,10 +42,21 @@ def to_text(address: str) -> str:
 
 
 def _is_trusted(address: str, trusted_proxies: Networks) -> bool:
+    parsed = _parse(address)
+    return parsed is not None and any(parsed in network for network in trusted_proxies)
+
+
+def _parse(address: str) -> IPv4Address | IPv6Address | None:
+    """Return the address, or None if the text is none. A client may send any text."""
+    return _parse_short(address) if len(address) <= LONGEST_ADDRESS else None
+
+
+@functools.lru_cache(REMEMBERED)
+def _parse_short(address: str) -> IPv4Address | IPv6Address | None:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return False
+        return None
     if isinstance(parsed, IPv6Address):  # a socket for IPv4 and IPv6 shows IPv4 addresses in this form
-        parsed = parsed.ipv4_mapped or parsed
-    return any(parsed in network for network in trusted_proxies)
+        return parsed.ipv4_mapped or parsed
+    return parsed

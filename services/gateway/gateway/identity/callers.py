@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from common import errors
+from common import errors, messages
 from gateway.identity.token_guessing import TokenGuessLimiter, token_checks
 from gateway.services import Services
 from loupe import refusals
@@ -153,26 +153,25 @@ class Callers:
     async def listen(self, nc: Client) -> None:
         """Subscribe to changes. Every gateway receives every event.
 
-        If an event is lost, the old entry is used until it is too old anyway.
+        If an event is lost, the old entry is used until it is too old anyway. One that a stream republished
+        is not heard.
         """
 
-        async def tokens_revoked(message: Msg) -> None:
-            self.forget(auth_pb2.TokensRevoked.FromString(message.data).user_id)
+        async def hear(subject: str, take: Callable[[bytes], None]) -> None:
+            async def receive(message: Msg) -> None:
+                if not messages.republisher_of(message.headers):
+                    take(message.data)
 
-        async def user_changed(message: Msg) -> None:
-            self.forget(auth_pb2.UserChanged.FromString(message.data).user_id)
+            await nc.subscribe(subject, cb=receive)
 
-        async def plan_changed(message: Msg) -> None:
-            self.forget(billing_pb2.PlanChanged.FromString(message.data).user_id)
-
-        async def usage_changed(message: Msg) -> None:
-            event = billing_pb2.UsageChanged.FromString(message.data)
+        def usage_changed(data: bytes) -> None:
+            event = billing_pb2.UsageChanged.FromString(data)
             self.update_usage(event.user_id, event.usage)
 
-        await nc.subscribe("auth.tokens_revoked", cb=tokens_revoked)
-        await nc.subscribe("auth.user_changed", cb=user_changed)
-        await nc.subscribe("billing.plan_changed", cb=plan_changed)
-        await nc.subscribe("billing.usage_changed", cb=usage_changed)
+        await hear("auth.tokens_revoked", lambda data: self.forget(_user_of(auth_pb2.TokensRevoked, data)))
+        await hear("auth.user_changed", lambda data: self.forget(_user_of(auth_pb2.UserChanged, data)))
+        await hear("billing.plan_changed", lambda data: self.forget(_user_of(billing_pb2.PlanChanged, data)))
+        await hear("billing.usage_changed", usage_changed)
 
     async def _authenticate_new(
         self, request: auth_pb2.AuthenticateRequest, key: bytes, address: str
@@ -224,6 +223,12 @@ class Callers:
 
 def _newness(usage: billing_pb2.Usage) -> tuple[int, int]:
     return usage.period_start.seconds, usage.version
+
+
+def _user_of(
+    event: type[auth_pb2.TokensRevoked | auth_pb2.UserChanged | billing_pb2.PlanChanged], data: bytes
+) -> int:
+    return event.FromString(data).user_id
 
 
 def _is_wrong_token(error: errors.Unauthenticated) -> bool:

@@ -105,14 +105,25 @@ async def get_taken(session: AsyncSession, upload_id: uuid.UUID) -> DirectUpload
     return upload
 
 
-async def expire_soon(session: AsyncSession, upload_id: uuid.UUID) -> None:
-    """Let an upload whose file was read expire within an hour.
+async def expire_soon(session: AsyncSession, upload_ids: Collection[uuid.UUID]) -> None:
+    """Let taken uploads expire within an hour, because nothing reads their files (again).
 
-    Until then its link may store the file again, which would take space that nothing counts.
+    They take space that nothing counts. Until then the link of an upload may store its file again.
     """
-    await session.exec(
-        update(DirectUpload).where(col(DirectUpload.id) == upload_id).values(expires_at=_soon())
-    )
+    if upload_ids:
+        await session.exec(
+            update(DirectUpload).where(col(DirectUpload.id).in_(upload_ids)).values(expires_at=_soon())
+        )
+
+
+async def keep(session: AsyncSession, upload_ids: Collection[uuid.UUID]) -> None:
+    """Give uploads their time back that `expire_soon` has cut, unless it is over, to read their files."""
+    if upload_ids:
+        await session.exec(
+            update(DirectUpload)
+            .where(col(DirectUpload.id).in_(upload_ids), col(DirectUpload.expires_at) > func.now())
+            .values(expires_at=func.now() + LIFETIME)
+        )
 
 
 async def delete_expired(session: AsyncSession) -> bool:

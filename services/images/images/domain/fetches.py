@@ -120,9 +120,7 @@ async def lock(session: AsyncSession, claim: Claim) -> Image | None:
 async def forget_unwanted(session: AsyncSession, claim: Claim) -> None:
     """Fetch nothing more for an image that does not need this fetch, unless another process has begun one."""
     if await lock(session, claim) is None:
-        await session.exec(
-            update(ImageSource).where(*_is_current(claim)).values(due_at=None, claimed_until=None)
-        )
+        await _stop(session, *_is_current(claim))
 
 
 async def complete(
@@ -136,7 +134,7 @@ async def complete(
     await batch_progress.record_file(session, image)
     await session.exec(sa.delete(ImageSource).where(col(ImageSource.image_id) == image.id))
     if direct:
-        await direct_uploads.expire_soon(session, direct.id)
+        await direct_uploads.expire_soon(session, [direct.id])
         await jobs.drop_objects(session, direct.object_key)
     await session.flush()
     await jobs.dispatch(session, image.user_id, rules)
@@ -152,23 +150,21 @@ async def fail(
 
 
 async def forget(session: AsyncSession, image_ids: Sequence[int]) -> None:
-    """Fetch nothing for these images, unless they are retried."""
-    await session.exec(
-        update(ImageSource)
-        .where(col(ImageSource.image_id).in_(image_ids))
-        .values(due_at=None, claimed_until=None)
-    )
+    """Fetch nothing for these images, unless they are retried. Their direct uploads expire within an hour."""
+    await _stop(session, col(ImageSource.image_id).in_(image_ids))
 
 
 async def begin_again(session: AsyncSession, images: Sequence[Image]) -> None:
-    """Fetch the files of those of these images that have none."""
+    """Fetch the files of those of these images that have none. Their direct uploads are kept for it."""
     without_file = [image.id or 0 for image in images if not image.has_file]
     if without_file:
-        await session.exec(
+        changed = await session.exec(
             update(ImageSource)
             .where(col(ImageSource.image_id).in_(without_file))
             .values(due_at=sa.func.now(), failures=0, claimed_until=None)
+            .returning(col(ImageSource.upload_id))
         )
+        await direct_uploads.keep(session, [each for each in changed.scalars() if each])
 
 
 async def with_source(session: AsyncSession, images: Sequence[Image]) -> set[int]:
@@ -183,13 +179,24 @@ async def drop_uploads(session: AsyncSession, images: Sequence[Image]) -> None:
     image_ids = [image.id or 0 for image in images if not image.has_file]
     if not image_ids:
         return
-    keys = await session.exec(
-        select(DirectUpload.object_key)
+    found = await session.exec(
+        select(DirectUpload.id, DirectUpload.object_key)
         .join(ImageSource, col(ImageSource.upload_id) == col(DirectUpload.id))
         .where(col(ImageSource.image_id).in_(image_ids))
     )
-    if found := keys.all():
-        await jobs.drop_objects(session, *found)
+    if uploads := found.all():
+        await direct_uploads.expire_soon(session, [upload_id for upload_id, _ in uploads])
+        await jobs.drop_objects(session, *(key for _, key in uploads))
+
+
+async def _stop(session: AsyncSession, *which: sa.ColumnElement[bool]) -> None:
+    changed = await session.exec(
+        update(ImageSource)
+        .where(*which)
+        .values(due_at=None, claimed_until=None)
+        .returning(col(ImageSource.upload_id))
+    )
+    await direct_uploads.expire_soon(session, [each for each in changed.scalars() if each])
 
 
 def _is_current(claim: Claim) -> tuple[sa.ColumnElement[bool], ...]:

@@ -6,6 +6,7 @@ undone.
 """
 
 import contextlib
+import io
 from collections.abc import AsyncIterator, Collection, Generator
 from dataclasses import dataclass
 
@@ -119,7 +120,7 @@ class _Receiver:
         self._account = account
         self._largest = context.settings.largest_upload_bytes
         self._filename = ""
-        self._data = bytearray()
+        self._data = io.BytesIO()
         self._size = 0
         self._bytes_left = MOST_BATCH_IMAGES * self._largest
         self.count = 0
@@ -158,12 +159,12 @@ class _Receiver:
         self._size += len(chunk)
         self._bytes_left -= len(chunk)
         if self._size > self._largest:
-            self._account.remove(len(self._data))
-            self._data.clear()
+            self._account.remove(self._data.tell())
+            self._data = io.BytesIO()
             self.fields[self._field] = [too_large_text(self._largest)]
         else:
             self._account.add(len(chunk))
-            self._data += chunk
+            self._data.write(chunk)
         if self._bytes_left < 0:
             raise errors.invalid(self.fields)
 
@@ -171,9 +172,9 @@ class _Receiver:
         """Check the current file, and start to store it unless the batch will be refused anyway."""
         if not self.count or self._field in self.fields:
             return
-        await self._intake.wait_until_stored()  # otherwise the copy below would be a third file in memory
-        self._account.remove(self._account.used - len(self._data))  # of the file that is stored now
-        data, self._data = bytes(self._data), bytearray()
+        await self._intake.wait_until_stored()  # otherwise the next file would be a third one in memory
+        self._account.remove(self._account.used - self._data.tell())  # of the file that is stored now
+        data, self._data = self._data.getvalue(), io.BytesIO()
         try:
             header = await self._context.read_header(data, self._account.user_id)
         except errors.InvalidArgument as error:

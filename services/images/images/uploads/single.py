@@ -1,5 +1,6 @@
 """A single upload, from the messages of the call to the row of the image."""
 
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 
@@ -46,7 +47,7 @@ async def receive(
     """Read the messages of a call. Raise `InvalidArgument` as soon as the file exceeds `largest_bytes`, and
     `Unavailable` as soon as there is no memory for it. The options of a link are checked before its file.
     """
-    upload, data, is_whole = Upload(), bytearray(), False
+    upload, data, is_whole = Upload(), io.BytesIO(), False
     async for part in parts:
         match part.WhichOneof("part"):
             case "start":
@@ -58,14 +59,14 @@ async def receive(
                 upload.upload_id = part.start.upload_id
             case "chunk":
                 account.add(len(part.chunk))
-                data += part.chunk
+                data.write(part.chunk)
             case _:
                 upload.options, is_whole = part.options, True
-        if len(data) > largest_bytes:
+        if data.tell() > largest_bytes:
             raise errors.invalid({upload.field_name: [too_large_text(largest_bytes)]})
     if not is_whole:  # the caller has hung up: gRPC ends the messages first and cancels a moment later
         raise incomplete_upload()
-    upload.data = bytes(data)
+    upload.data = data.getvalue()  # no copy: it hands out its own buffer
     return upload
 
 

@@ -10,6 +10,8 @@ from inference.previews.colours import Colours
 
 LONGEST_SIDE = 512
 QUALITY = 80
+EFFORT = 2
+"""Libwebp's default of 4 takes more than twice the CPU time, for files that are 4 % smaller."""
 ROWS_AT_ONCE = 256
 
 
@@ -37,8 +39,8 @@ class SmallPicture:
         for strip in self._strips.rest():
             self._add(strip)
         out = io.BytesIO()
-        image = self._image.resize(self._size, Image.Resampling.LANCZOS)
-        image.save(out, "WEBP", quality=QUALITY, icc_profile=self._colours.icc)
+        image = self._image.resize(self._size, Image.Resampling.HAMMING)  # a third of the time of LANCZOS
+        image.save(out, "WEBP", quality=QUALITY, method=EFFORT, icc_profile=self._colours.icc)
         return out.getvalue()
 
     def _add(self, strip: Pixels) -> None:

@@ -10,9 +10,10 @@ from datetime import datetime
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import errors, labels
+from common import errors, labels, outbox
 from loupe import refusals
 from loupe.contract import MOST_WEBHOOKS, WEBHOOK_EVENTS
+from loupe.outbound.v1 import outbound_pb2 as pb
 from outbound.domain import lanes
 from outbound.recording import record
 from outbound.signing import secret_problems
@@ -105,6 +106,7 @@ async def add(
     session.add(webhook)
     await session.flush()
     await lanes.of_webhook(session, user_id, webhook.id or 0, address.host)
+    await _tell_owner(session, webhook)
     await record(session, "webhook.created", user_id=user_id, webhook_id=webhook.id)
     return webhook
 
@@ -123,8 +125,9 @@ async def change(
     """Change the values that are not None. An enabled webhook has no failures, and gets what waits for it."""
     await lanes.lock(session, user_id)
     webhook = await get(session, user_id, webhook_id)
-    if address is not None:
+    if address is not None and address.url != webhook.url:
         webhook.url = address.url
+        await _tell_owner(session, webhook)
         await lanes.of_webhook(session, user_id, webhook_id, address.host)
     webhook.types = webhook.types if types is None else _in_order(types)
     webhook.description = webhook.description if description is None else description
@@ -153,6 +156,28 @@ async def disable(session: AsyncSession, webhook: Webhook, reason: DisabledReaso
     await session.flush()
     ids = {"webhook_id": webhook.id, "reason": reason.value}
     await record(session, "webhook.disabled", user_id=webhook.user_id, **ids)
+
+
+async def disable_since(session: AsyncSession, user_id: int, since: datetime, until: datetime) -> None:
+    """Disable the webhooks that were added or changed between these times, as a thief may have done.
+
+    Repeating it changes nothing: what the owner has changed later stays.
+    """
+    await lanes.lock_existing(session, user_id)
+    times = (col(Webhook.updated_at) > since, col(Webhook.updated_at) <= until)
+    found = select(Webhook).where(Webhook.user_id == user_id, col(Webhook.is_enabled), *times)
+    for webhook in (await session.exec(found.with_for_update())).all():
+        webhook.is_enabled = False
+        await session.flush()
+        await _update_lane(session, user_id, webhook.id or 0, until)
+        ids = {"webhook_id": webhook.id, "reason": "address restored"}
+        await record(session, "webhook.disabled", user_id=user_id, **ids)
+
+
+async def _tell_owner(session: AsyncSession, webhook: Webhook) -> None:
+    """Have auth mail the owner that results go to another address from now on."""
+    added = pb.WebhookAdded(user_id=webhook.user_id, webhook_id=webhook.id or 0)
+    await outbox.publish(session, "outbound.webhook_added", added)
 
 
 async def _update_lane(session: AsyncSession, user_id: int, webhook_id: int, now: datetime) -> None:

@@ -32,7 +32,8 @@ readinessProbe:
 {{- end }}
 
 {{/* /readyz, which needs the dependencies, is checked only at the start. Later a pod is ready while it lives: these services
-     can answer while a dependency is unreachable, and not all replicas may leave their Service at the same moment. */}}
+     can answer while a dependency is unreachable, and not all replicas may leave their Service at the same moment. On a busy
+     node a pod may be slow for some seconds: it leaves its Service after 20 s, because it may be the only one. */}}
 {{- define "loupe.probes.steady" -}}
 startupProbe:
   httpGet: {path: /readyz, port: metrics}
@@ -47,8 +48,8 @@ livenessProbe:
 readinessProbe:
   httpGet: {path: /healthz, port: metrics}
   periodSeconds: 5
-  timeoutSeconds: 3
-  failureThreshold: 2
+  timeoutSeconds: 5
+  failureThreshold: 4
 {{- end }}
 
 {{/* A gRPC service listens only after it has reached its stores, and must not be restarted while it waits. The kubelet cannot
@@ -69,8 +70,8 @@ livenessProbe:
 readinessProbe:
   grpc: {port: 9000}
   periodSeconds: 5
-  timeoutSeconds: 3
-  failureThreshold: 2
+  timeoutSeconds: 5
+  failureThreshold: 4
 {{- end }}
 {{- end }}
 

@@ -11,6 +11,7 @@ from gateway.http import bodies
 from gateway.http.envelope import Envelope, Page, parse_id
 from gateway.identity.callers import Caller
 from gateway.identity.route_access import OperatorSession
+from gateway.routes.account import Proof
 from gateway.routes.admin.values import instant_of, takes
 from gateway.routes.paging import Paging
 from loupe.auth.v1 import auth_pb2
@@ -38,7 +39,10 @@ class ManagedUser(BaseModel):
     limit: int | None
     """Null if there is no monthly quota."""
     has_custom_quota: bool
+    subscription_status: str | None
+    """`active`, `trialing`, `past_due` or `canceled`; null on the free plan."""
     subscription_ends_at: str | None
+    trial_ends_at: str | None
 
 
 class PlanChange(BaseModel):
@@ -107,10 +111,15 @@ async def unblock_user(
     return await _answer(caller, user_id, "User unblocked successfully")
 
 
-@router.delete("/{user_id}/second-factor")
-async def reset_second_factor(user_id: UserId, caller: OperatorSession) -> Envelope[ManagedUser]:
-    """Switch off the second factor of a user who has lost it. The user gets a mail about it."""
-    await caller.auth.ResetSecondFactor(auth_pb2.ResetSecondFactorRequest(user_id=user_id))
+@router.delete("/{user_id}/second-factor", openapi_extra=takes(Proof, is_required=False))
+async def reset_second_factor(
+    request: Request, user_id: UserId, caller: OperatorSession
+) -> Envelope[ManagedUser]:
+    """Switch off the second factor of a user who has lost it. The user gets a mail about it. This needs a
+    session from a login of the last 15 minutes, or `current_password`; with a second factor `otp` instead.
+    """
+    values = await bodies.parse(request, Proof) if "content-type" in request.headers else {}
+    await caller.auth.ResetSecondFactor(auth_pb2.ResetSecondFactorRequest(user_id=user_id, **values))
     return await _answer(caller, user_id, "Second factor disabled successfully")
 
 
@@ -179,5 +188,9 @@ def to_user(user: auth_pb2.User, entitlement: billing_pb2.UserEntitlement) -> Ma
         reserved=entitlement.reserved,
         limit=usage.limit if usage.HasField("limit") else None,
         has_custom_quota=entitlement.has_custom_quota,
+        subscription_status=subscription.status or None,
         subscription_ends_at=format_time(subscription.ends_at) if subscription.HasField("ends_at") else None,
+        trial_ends_at=(
+            format_time(subscription.trial_ends_at) if subscription.HasField("trial_ends_at") else None
+        ),
     )

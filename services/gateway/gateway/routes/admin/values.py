@@ -7,10 +7,10 @@ from pydantic import BaseModel
 from common import errors, timestamps
 
 
-def takes(model: type[BaseModel]) -> dict[str, Any]:
+def takes(model: type[BaseModel], *, is_required: bool = True) -> dict[str, Any]:
     """Return the description of a JSON body, for `openapi_extra` of a route that reads the body itself."""
     content = {"application/json": {"schema": model.model_json_schema()}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": is_required, "content": content}}
 
 
 def instant_of(name: str, text: str | None) -> timestamps.Timestamp | None:
