@@ -136,6 +136,18 @@ def test_few_levels_of_grey_or_of_one_hue_do_not_count_as_a_palette(number: int)
     assert reasons == {"clean_photo"}
 
 
+@pytest.mark.parametrize(("deviation", "reason"), [(2, "clean_photo"), (5, "noisy_photo")])
+def test_a_photo_with_much_noise_is_smoothed(deviation: float, reason: str) -> None:
+    pixels = np.asarray(a_photo())
+    noise = np.random.default_rng(1).normal(0, deviation, pixels.shape[:2])[:, :, None]
+    noisy = np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
+
+    choice = choose_model("auto", Picture(noisy, "PNG"), MODELS)
+
+    assert choice.reason == reason
+    assert choice.model.name == ("clean" if reason == "noisy_photo" else "faithful")
+
+
 def test_a_photo_with_a_caption_stays_a_photo() -> None:
     captioned = a_photo().copy()
     ImageDraw.Draw(captioned).text((20, 215), "Eileen Collins, 1999", "white")
