@@ -40,7 +40,7 @@ FORMATS = (
         ("avif",),
         ".avif",
         True,
-        re.compile(b".{4}ftyp(?:avi[fs]|(?:mif1|msf1|miaf).{4}(?:.{4}){0,7}avi[fs])", re.DOTALL),
+        re.compile(b"(?s).{4}ftyp(?:avi[fs]|(?:mif1|msf1|miaf).{4}(?:.{4}){0,7}avi[fs])", re.DOTALL),
     ),
     FileFormat(
         (".jxl",), ("jxl",), ".jxl", False, re.compile(b"\\xff\\x0a|\x00\x00\x00\\\x0cJXL\\ \\\r\\\n\x87\\\n")
