@@ -202,14 +202,15 @@ bench-absolute: .venv/dev models  ## measure seconds for photos of several sizes
 bench-peers: .venv/dev models  ## compare with other upscalers on this machine: make bench-peers [SIZES=256,1024,4096] [PEERS=torch]
 	@PYTHONPATH=services/inference/models $(BIN)/python -m tests.bench.peers $(if $(SIZES),--sizes $(SIZES)) --peers "$(PEERS)"
 
-bench-memory: .venv/dev models  ## measure the most memory that Triton takes for a large result: make bench-memory [MODEL=faithful] [SIDE=4096]
-	@$(BIN)/python -m tests.bench.triton_memory $(if $(MODEL),--model $(MODEL)) $(if $(SIDE),--side $(SIDE))
+bench-memory: .venv/dev models  ## measure the most memory that Triton takes for a large result: make bench-memory [MODEL=faithful] [SIDE=4096] [EXACT=yes]
+	@$(BIN)/python -m tests.bench.triton_memory $(if $(MODEL),--model $(MODEL)) $(if $(SIDE),--side $(SIDE)) $(if $(EXACT),--exact)
 
 bench-console: .venv/dev models  ## measure what the console weighs, how soon it is usable, and a history of 100,000 images
 	@$(BIN)/python -m tests.bench.console
 
-bench-quality: .venv/dev models  ## measure the quality of auto and of each model
-	@PYTHONPATH=services/inference/models:services/inference/models/backend $(BIN)/python -m tests.bench.quality
+bench-quality: .venv/dev models  ## measure the quality of auto and of each model: make bench-quality [SET=worn|between|contact_sheet]
+	$(if $(filter $(or $(SET),quality),quality worn between contact_sheet),,$(error SET is worn, between or contact_sheet))
+	@PYTHONPATH=services/inference/models:services/inference/models/backend $(BIN)/python -m tests.bench.$(or $(SET),quality)
 
 lock: $(UV)  ## resolve all dependencies again and write requirements/*.txt
 	@$(UV) lock --upgrade

@@ -122,18 +122,23 @@ def changed_files(revision: str, root: Path = ROOT) -> frozenset[Path]:
 
 def distance(test: Path, changed: frozenset[Path]) -> int | None:
     """Return how many imports lead from a test file to the nearest change, or None if it is not affected."""
-    visited = {test}
-    level = {test, *conftests(test)}
-    steps = 0
-    while level:
+    for steps, level in enumerate(levels(test)):
         if level & changed or (steps < 2 and any(mentions(path, changed) for path in level)):
             return steps
-        visited |= level
-        level = {each for path in level for each in imports(path)} - visited
-        steps += 1
     if relative(test).startswith(NEED_THE_STACK) and any(belongs_to_the_system(path) for path in changed):
         return STACK_DISTANCE
     return None
+
+
+@cache
+def levels(test: Path) -> tuple[frozenset[Path], ...]:
+    """Return the files of a test, those that they import, and so on. Each file is only in its first level."""
+    found = list[frozenset[Path]]()
+    level = frozenset({test, *conftests(test)})
+    while level:
+        found.append(level)
+        level = frozenset(each for path in level for each in imports(path)).difference(*found)
+    return tuple(found)
 
 
 def mentions(source: Path, changed: Iterable[Path]) -> bool:

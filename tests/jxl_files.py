@@ -8,11 +8,12 @@ from inference import libjxl
 from inference.picture import Pixels
 from tests.heif_files import box
 
-FLOAT, BLACK = 0, 4
+FLOAT = 0
+ALPHA, BLACK = 0, 4
 SIGNATURE = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl ", bytes(4), b"jxl ")
 
 
-def jxl(
+def jxl(  # noqa: PLR0913  the fields of a header
     samples: Pixels,
     *,
     quality: int | None = None,
@@ -22,11 +23,13 @@ def jxl(
     icc: bytes = b"",
     frames: int = 1,
     extra: tuple[int, ...] = (),
+    is_premultiplied: bool = False,
 ) -> bytes:
     """Return a bare codestream, or a container if libjxl needs one. It is lossless without a `quality`.
 
-    Two and four channels have alpha. `colours` are fields of the encoding. `extra` are kinds of further
-    channels, and each of these repeats the last of the samples.
+    Two and four channels have alpha. `is_premultiplied` says that the colours are multiplied by it.
+    `colours` are fields of the encoding. `extra` are kinds of further channels, and each of these repeats
+    the last of the samples.
     """
     library, channels = libjxl.load(), samples.shape[2]
     has_alpha = channels in (2, 4)
@@ -43,6 +46,8 @@ def jxl(
         info.has_animation = 1
         info.animation = libjxl.Animation(10, 1, 0, 0)
     check(library.JxlEncoderSetBasicInfo(encoder, ctypes.byref(info)))
+    if is_premultiplied:
+        describe_channel(encoder, 0, ALPHA, info.bits, is_premultiplied=True)
     for number, kind in enumerate(extra, has_alpha):
         describe_channel(encoder, number, kind, info.bits)
     set_colours(encoder, colours or {}, icc, is_grey=channels < 3)
@@ -59,11 +64,13 @@ def check(status: int) -> None:
     assert status == 0
 
 
-def describe_channel(encoder: Any, number: int, kind: int, bits: int) -> None:
+def describe_channel(
+    encoder: Any, number: int, kind: int, bits: int, *, is_premultiplied: bool = False
+) -> None:
     library = libjxl.load()
     described = (ctypes.c_uint32 * 32)()
     library.JxlEncoderInitExtraChannelInfo(kind, described)
-    described[1] = bits
+    described[1], described[5] = bits, is_premultiplied
     check(library.JxlEncoderSetExtraChannelInfo(ctypes.c_void_p(encoder), ctypes.c_size_t(number), described))
 
 

@@ -29,7 +29,7 @@ async def a_million_images(session: AsyncSession, user_id: int, other_user_id: i
 async def insert_images(
     session: AsyncSession, user_id: int, other_user_id: int, count: int, *, are_due: bool = False
 ) -> None:
-    """Insert so many images of both users. `are_due`: their time to expire has come."""
+    """Insert `count` images of both users. `are_due`: their time to expire has come."""
     connection = await session.connection()
     users = {"user_id": user_id, "other_user_id": other_user_id}
     await connection.execute(INSERT, users | {"count": count, "are_due": are_due})

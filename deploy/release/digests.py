@@ -14,7 +14,7 @@ PATHS = {
     "models": ("inference", "models", "image"),
     "triton-cpu": ("inference", "triton", "cpu", "image"),
 }
-"""Where the values name an image, if not under the image's own name."""
+"""The path of an image in the values, if it is not below the image's own name."""
 
 
 def read(folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ LONGEST_OUTPUT_SIDE = 16_384
 LARGEST_UPLOAD_BYTES = 10_485_760
 """Limit for one uploaded file, in bytes, inclusive."""
 PREVIEWS = ("original.webp", "result.webp", "original.pyramid", "result.pyramid")
-"""What an image may have for browsers: the ends of the keys of these objects."""
+"""The objects that an image may have for browsers, by the ends of their keys."""
 MOST_BATCH_IMAGES = 20
 """Limit for the number of files in one multipart batch."""
 MOST_MANIFEST_ITEMS = 1000

@@ -83,6 +83,8 @@ async def test_a_code_ends_after_a_day_and_as_soon_as_there_is_an_operator(auth:
 
     assert expired == "first_run_refused"
     assert await refusal(auth, code) == "first_run_refused"
+    await auth.operator.SetOperator(pb.SetOperatorRequest(user_id=omar.id, is_operator=False))
+    assert await refusal(auth, code) == "first_run_refused"
 
 
 async def test_wrong_fields_keep_the_code(auth: AuthHarness) -> None:

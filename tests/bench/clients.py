@@ -115,7 +115,7 @@ async def command_over_curl(running: Stack, rounds: int) -> float:
 
 
 def make_pictures(folder: Path, count: int) -> None:
-    """Make so many small pictures, no two of which are the same."""
+    """Make `count` small pictures, no two of which are the same."""
     folder.mkdir()
     for number in range(count):
         noise = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)

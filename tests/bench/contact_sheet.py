@@ -1,19 +1,21 @@
-"""`python -m tests.bench.contact_sheet FILE` writes an image of crops, upscaled by every method.
+"""`make bench-quality SET=contact_sheet` writes images of crops to docs, enlarged by every method.
 
-People look at them for halos and other faults that figures do not show.
+People look at them for halos and other faults that figures do not show. One sheet has the kinds of pictures
+of `make bench-quality`, the others a subject each.
 """
 
 import asyncio
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from inference.decoding.pool import Decoder
+from loupe_local.state import REPOSITORY
 from tests.bench.quality import METHODS, Models, results_of
 from tests.bench.quality_sets import Case, cases
+from tests.bench.subjects import SUBJECTS, Shown
 
+DOCS = REPOSITORY / "docs"
 FACTOR = 4
 SIDE = 144
 """Side of a crop in pixels of the result. The crops are not scaled."""
@@ -31,12 +33,16 @@ SHOWN = {
 Row = tuple[str, list[Image.Image]]
 
 
-async def rows() -> list[Row]:
-    decoder, models = Decoder(), Models("f32")
+def kinds() -> list[Shown]:
+    """Return pictures of several kinds, with the corner of the crop that is shown."""
     found: dict[str, list[Case]] = {}
     for case in cases(FACTOR):
         found.setdefault(case.kind, []).append(case)
-    shown = [(found[kind][index], corner) for kind, places in SHOWN.items() for index, corner in places]
+    return [(found[kind][index], corner) for kind, places in SHOWN.items() for index, corner in places]
+
+
+async def rows(shown: Sequence[Shown]) -> list[Row]:
+    decoder, models = Decoder(), Models("f32")
     result = [await row(case, corner, decoder, models) for case, corner in shown]
     await decoder.aclose()
     return result
@@ -71,9 +77,11 @@ def sheet(content: Sequence[Row]) -> Image.Image:
 
 
 def main() -> None:
-    target = Path(sys.argv[1])
-    sheet(asyncio.run(rows())).save(target, quality=90, subsampling=0)
-    print(f"written to {target}")
+    pages = {"contact-sheet.jpg": kinds} | {f"sheet-{name}.webp": each for name, each in SUBJECTS.items()}
+    for name, shown in pages.items():
+        page = sheet(asyncio.run(rows(shown())))
+        page.save(DOCS / name, quality=80 if name.endswith(".webp") else 90, subsampling=0)
+        print(f"written to {DOCS / name}")
 
 
 if __name__ == "__main__":

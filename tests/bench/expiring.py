@@ -12,7 +12,7 @@ from tests.million import WITH_OTHERS, insert_images, remove_images
 
 USER, OTHER = 1_000_003, 1_000_004
 ROUNDS = 40
-"""A sweep makes so many transactions at most."""
+"""The most transactions of a sweep."""
 
 
 async def sweep_over_few(running: Stack) -> float:

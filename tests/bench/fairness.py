@@ -81,7 +81,7 @@ async def seconds_of_one(running: Stack, data: bytes) -> float:
 
 @asynccontextmanager
 async def queued(running: Stack, data: bytes, scale: int, count: int) -> AsyncGenerator[None]:
-    """Queue so many images of the other user. Cancel the rest at the end."""
+    """Queue `count` images of the other user. Cancel the rest at the end."""
     async with client_of(running, running.token) as client:
         batches = list[int]()
         for first in range(0, count, IMAGES_PER_BATCH):

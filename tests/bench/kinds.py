@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imagefile.wear import jpeg_quality
+from imagefile.jpeg_quality import jpeg_quality
 from inference.networks.auto import match_rule
 from inference.picture import Picture
 from loupe_local.state import REPOSITORY

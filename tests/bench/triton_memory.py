@@ -57,7 +57,8 @@ async def measure(model: str, side: int, *, is_exact: bool) -> None:
                 return await triton.infer(*request, is_exact=is_exact)  # pyright: ignore[reportArgumentType]
 
             networks = availability.models[model].networks
-            spec = RenderSpec((side * SCALE, side * SCALE), "JPEG", networks, Tiling(CPU_TILE, IN_FLIGHT))
+            size, tiling = (side * SCALE, side * SCALE), Tiling(CPU_TILE, IN_FLIGHT)
+            spec = RenderSpec(size, "JPEG", networks, tiling, is_single=is_exact)
             work = asyncio.create_task(render(picture_of(side), spec, infer))  # pyright: ignore[reportArgumentType]
             peak = await peak_mib(pid, work)
             spent = cpu_seconds_of_all([pid]) - before

@@ -13,7 +13,7 @@ from tests.chaos.run import Options, Outcome, run
 
 RESULTS = Path(__file__).parents[2] / ".loupe" / "chaos"
 LINES = 10
-"""At most so many violations of an audit are printed."""
+"""The most violations of an audit that are printed."""
 
 
 def say(text: str) -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--seeds", type=int, default=1, help="make so many runs, with this seed and the next ones"
+        "--seeds", type=int, default=1, help="the number of runs, with this seed and the next ones"
     )
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--kills", type=int, default=25)

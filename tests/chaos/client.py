@@ -27,7 +27,7 @@ OPTIONS: Sequence[tuple[dict[str, object], tuple[int, int]]] = (
 )
 """Options of uploads, and the size that their results must have."""
 KEYED_ANSWERS = 2
-"""A client repeats an upload with a key until it has so many answers."""
+"""Answers that a client wants to an upload with a key. It repeats the upload until it has them."""
 UNFINISHED = ("pending", "processing")
 
 

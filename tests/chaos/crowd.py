@@ -40,9 +40,9 @@ class Crowd:
         await asyncio.gather(*(upscale(self._clients[n % len(self._clients)]) for n in range(images)))
 
     async def work(self, seconds: float) -> None:
-        """Submit at a rate that takes so many seconds if nothing is refused.
+        """Submit at a rate that takes `seconds` if nothing is refused.
 
-        Return when so many images were accepted, or after three times as long.
+        Return when all images were accepted, or after three times as long.
         """
         names = [one.name for one in self._scenarios]
         weights = [one.weight for one in self._scenarios]
@@ -57,7 +57,7 @@ class Crowd:
             await asyncio.sleep(seconds / self._images * scenario.images)
 
     async def until_idle(self, seconds: float) -> None:
-        """Wait until all clients have what they waited for. After so many seconds let them give up."""
+        """Wait until all clients have what they waited for. After `seconds` let them give up."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         for client in self._clients:

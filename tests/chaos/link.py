@@ -18,9 +18,9 @@ class Disturbance:
     """The disturbance of all connections of a link, open ones included."""
 
     latency_seconds: float = 0.0
-    """Each chunk waits so long."""
+    """The time for which each chunk waits."""
     reset_after_bytes: int | None = None
-    """A connection is reset when so many more bytes have passed."""
+    """The bytes that still pass before a connection is reset."""
     is_half_open: bool = False
     """Nothing passes and nothing ends, as if the other machine had lost its power."""
 

@@ -17,7 +17,7 @@ from loupe.contract import BATCH_ENDINGS, IMAGE_ENDINGS
 from tests.chaos.journal import Journal
 
 SILENCE_SECONDS = 60.0
-"""The documentation says: after so long without a comment, connect again."""
+"""Time without a comment after which a client connects again, as the documentation says."""
 RETRY_SECONDS = 0.5
 UNFINISHED = ("pending", "processing")
 PATHS = {"image": "/api/images", "batch": "/api/batches"}

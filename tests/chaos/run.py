@@ -37,7 +37,7 @@ SECONDS_PER_IMAGE = 0.4
 USUAL_SETTLE_SECONDS, SETTLE_SECONDS = 45.0, 300.0
 POOL_IMAGES = 12
 SURELY_SETTLED = 40.0
-"""If no violation has come or gone for so long after the last orphan was swept, none will go any more."""
+"""Time after the last sweep of orphans in which no violation came or went. Then none will go any more."""
 REPLAY = ("endings", "replay", "--since", "24h")
 TRAIL_SECONDS = 0.5
 
@@ -60,7 +60,7 @@ class Options:
 
     @property
     def seconds(self) -> float:
-        """Clients and faults are at work for so long."""
+        """The time for which clients and faults are at work."""
         return max(self.images * SECONDS_PER_IMAGE, self.kills * self.seconds_per_kill)
 
     @property

@@ -25,17 +25,7 @@ FACTS = ProcessFacts(descriptors=30, threads=10, processes=1, zombies=0, mebibyt
 
 def evidence() -> Evidence:
     """Return evidence without a violation: two results, a cancelled image, a deleted and a refused one."""
-    journal = Journal()
-    done, in_batch, cancelled, deleted, refused = (journal.add(USER, SIZE, SIZE) for _ in range(5))
-    for number, one in enumerate((done, in_batch, cancelled, deleted), 1):
-        one.is_accepted, one.image_id = True, number
-    done.answered_ids = {1}
-    in_batch.batch_id = cancelled.batch_id = 1
-    cancelled.wish, deleted.wish = Wish.CANCEL, Wish.DELETE
-    cancelled.is_wish_confirmed = deleted.is_wish_confirmed = True
-    refused.is_accepted = False
-    journal.heard = {("image", number) for number in (1, 2, 3)} | {("batch", 1)}
-    journal.delivered = set(journal.heard)
+    journal = _journal()
     images = [
         _row(1, "completed"),
         _row(2, "completed", batch_id=1),
@@ -68,6 +58,21 @@ def evidence() -> Evidence:
         before={"images": FACTS},
         after={"images": FACTS},
     )
+
+
+def _journal() -> Journal:
+    journal = Journal()
+    done, in_batch, cancelled, deleted, refused = (journal.add(USER, SIZE, SIZE) for _ in range(5))
+    for number, one in enumerate((done, in_batch, cancelled, deleted), 1):
+        one.is_accepted, one.image_id = True, number
+    done.answered_ids = {1}
+    in_batch.batch_id = cancelled.batch_id = 1
+    cancelled.wish, deleted.wish = Wish.CANCEL, Wish.DELETE
+    cancelled.is_wish_confirmed = deleted.is_wish_confirmed = True
+    refused.is_accepted = False
+    journal.heard = {("image", number) for number in (1, 2, 3)} | {("batch", 1)}
+    journal.delivered = set(journal.heard)
+    return journal
 
 
 def _batch() -> BatchRow:

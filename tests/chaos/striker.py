@@ -8,7 +8,7 @@ from tests.chaos.plan import Step
 from tests.chaos.world import World
 
 MOST_AT_ONCE = 4
-"""So many faults may last at the same time."""
+"""The most faults that last at the same time."""
 
 
 class Striker:
@@ -19,7 +19,7 @@ class Striker:
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def strike_all(self, steps: Iterator[Step], kills: int) -> None:
-        """Strike until so many processes were hit. Return when the last fault is over."""
+        """Strike until `kills` processes were hit. Return when the last fault is over."""
         async with asyncio.TaskGroup() as group:
             while self.kills.total() < kills:
                 step = next(steps)

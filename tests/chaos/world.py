@@ -36,7 +36,7 @@ STORES = ("postgres", "nats", "objects", "triton")
 COMPONENTS = (*NAMES, *(f"{name}{SECOND}" for name in REPLICAS), *STORES)
 READY_SECONDS = 120.0
 ORPHANS = {"IMAGES_ORPHANS_SECONDS": "10"}
-"""The daily sweep for objects without a row, so often that a run waits for it."""
+"""The daily sweep for objects without a row comes every 10 s, so that a run can wait for it."""
 WEBHOOKS = {"OUTBOUND_ANSWER_SECONDS": "5", "OUTBOUND_LEASE_SECONDS": "15"}
 """A delivery whose process was killed is made again within a run."""
 LIMIT = re.compile(r"^(requests_per_hour|images_per_month) *= *\d+", re.MULTILINE)
@@ -76,7 +76,7 @@ class World:
         return False
 
     async def freeze(self, name: str, seconds: float) -> bool:
-        """Stop all processes of the component for so many seconds. Return whether it was running."""
+        """Stop all processes of the component for `seconds`. Return whether it was running."""
         leader = self.leader(name)
         if leader is None:
             return False

@@ -98,7 +98,7 @@ async def test_the_probe_succeeds_after_the_worker_has_reloaded_the_model(scratc
 
 
 @pytest.mark.parametrize("scratch", ["explicit"], indirect=True)
-async def test_the_probe_fails_after_so_many_deaths_that_triton_has_to_be_started_anew(
+async def test_the_probe_fails_after_five_deaths_because_triton_has_to_be_started_anew(
     scratch: ScratchTriton,
 ) -> None:
     codes, output = list[int | None](), ""

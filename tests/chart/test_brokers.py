@@ -62,7 +62,18 @@ class Brokers:
         password = json.loads(self.filled[f"{service.upper()}_PASSWORD"])
         options = {"user": service, "password": password, "allow_reconnect": False} | options
         url = f"nats://{HOST}:{self.ports[f'client{number}']}"
-        return await eventually(lambda: nats.connect(url, **options), OSError, nats.errors.Error)
+        return await eventually(lambda: connect(url, **options), OSError, nats.errors.Error)
+
+
+async def connect(url: str, **options: Any) -> Client:
+    """Return a connection. Close its socket if the server refuses it, which `nats.connect` leaves open."""
+    client = Client()
+    try:
+        await client.connect(url, **options)
+    except BaseException:
+        await client.close()
+        raise
+    return client
 
 
 @asynccontextmanager
@@ -137,7 +148,7 @@ class Broker:
     async def connect(self) -> Client:
         login = {"user": "auth", "password": json.loads(self.variables["AUTH_PASSWORD"])}
         options = {"allow_reconnect": False, **login}
-        return await eventually(lambda: nats.connect(self.url, **options), OSError, nats.errors.Error)
+        return await eventually(lambda: connect(self.url, **options), OSError, nats.errors.Error)
 
 
 def broker(folder: Path, address: str = HOST, families: Sequence[str] = ()) -> Broker:

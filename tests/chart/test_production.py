@@ -1,4 +1,4 @@
-"""The values for production explain each line, and whoever renders them twice gets the same."""
+"""The values for production explain each line, and render to the same objects each time."""
 
 import re
 
@@ -31,8 +31,8 @@ def test_no_component_that_answers_clients_is_a_single_pod() -> None:
         one["spec"]["scaleTargetRef"]["name"]: one["spec"]["minReplicas"]
         for one in chart.of("HorizontalPodAutoscaler")
     }
-
     budgets = {one["metadata"]["name"] for one in chart.of("PodDisruptionBudget")}
+
     assert all(number >= 2 for number in least.values())
     assert budgets >= {
         "loupe-gateway",

@@ -14,7 +14,7 @@ from tests.chart.objects import Object, Release
 
 USER = re.compile(r'\{ user: "([^"]+)", password: \$(\w+)_PASSWORD(?:, permissions: (.*))? \}$', re.MULTILINE)
 PREVIOUS = ["_INBOX.*", "_INBOX.*.*"]
-"""Where replicas of the previous release receive answers."""
+"""The subjects on which replicas of the previous release receive answers."""
 RESTRICTED = "metadata,inference,shared-memory,model-config,model-repository,statistics,trace,logging"
 
 

@@ -28,14 +28,13 @@ async def front(target: int, faults: Sequence[Fault], away_seconds: float = 0) -
         nonlocal back_at
         if task := asyncio.current_task():
             tasks.add(task)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             back_at = back_at or time.monotonic() + away_seconds
             fault: Fault = {"answer": 503} if time.monotonic() < back_at else {}
             if not fault and pending and head.startswith(UPLOADS):
                 fault = pending.pop(0)
             await pass_on(head, reader, writer, target, fault)
-        writer.close()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=CHUNK)
     try:
@@ -83,7 +82,7 @@ def length_of(head: bytes) -> int:
 
 
 async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most: int) -> None:
-    """Forward at most so many bytes."""
+    """Forward at most `most` bytes."""
     while most > 0 and (chunk := await reader.read(min(CHUNK, most))):
         writer.write(chunk)
         await writer.drain()

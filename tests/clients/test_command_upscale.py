@@ -23,7 +23,7 @@ from tests.polling import until
 
 
 def a_folder(folder: Path, photo: Image.Image, count: int) -> Path:
-    """Make a folder with so many different photos, a third of them in a folder of its own."""
+    """Make a folder with `count` different photos, a third of them in a folder of its own."""
     (folder / "sub").mkdir(parents=True)
     for number in range(count):
         place = folder / "sub" if number % 3 == 0 else folder

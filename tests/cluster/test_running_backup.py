@@ -44,6 +44,12 @@ def backup(live: Live) -> Generator[dict[str, Any]]:
     outside.kubectl("delete", "pod", BUCKET, "--grace-period=1")
 
 
+def to_keep(credentials: dict[str, str]) -> list[str]:
+    """Return the keys that a restore needs. The previous ones exist while a secret is being changed."""
+    named = ("secret", "webhooks", "previous-secret", "previous-webhooks")
+    return [name for name in named if name in credentials]
+
+
 async def test_a_backup_is_restored_in_another_namespace(
     live: Live, cluster: Cluster, backup: dict[str, Any]
 ) -> None:

@@ -109,6 +109,8 @@ async def test_every_secret_is_rotated_and_nobody_has_to_log_in_again(live: Live
     live.space.kubectl("delete", "pod", "--selector=app.kubernetes.io/component=nats")
     live.space.settle()
     restart(*deployments)
+    # the former pods still serve for a while, and their passwords are no longer valid
+    until(lambda: not is_any_pod_ending(live), "the former pods have ended", LONG_SECONDS)
 
     async with live.client(token) as jane:
         image = await upscale(jane)
@@ -116,6 +118,10 @@ async def test_every_secret_is_rotated_and_nobody_has_to_log_in_again(live: Live
     assert size == (32, 32)
     now = live.installation.secrets()
     assert all(now[name][key] != value for name, values in made.items() for key, value in values.items())
+
+
+def is_any_pod_ending(live: Live) -> bool:
+    return any("deletionTimestamp" in one["metadata"] for one in live.space.of("Pod"))
 
 
 async def test_images_wait_for_workers_that_a_scaler_starts_and_stops(live: Live) -> None:

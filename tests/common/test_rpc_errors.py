@@ -150,7 +150,7 @@ async def test_a_stopping_server_finishes_open_calls(serve: Serve) -> None:
 
 
 def failing_at_first(times: int) -> tuple[list[int], Callable[..., Awaitable[object]]]:
-    """Return a method that is unavailable so many times, and the list of its calls."""
+    """Return a method whose first `times` calls end as unavailable, and the list of its calls."""
     calls: list[int] = []
 
     async def method(request: pb.GetImageRequest | pb.DeleteImageRequest, context: rpc.Context) -> object:

@@ -37,7 +37,7 @@ async def send(client: httpx2.AsyncClient, url: object, **options: object) -> ht
 
 
 async def refused(client: httpx2.AsyncClient, reply: bytes | Handler) -> list[str]:
-    """Return the texts on `image_url` for a host that answers so."""
+    """Return the texts on `image_url` for a host with this reply."""
     async with host(reply) as server:
         fields = invalid_fields(await send(client, server.url))
     assert list(fields) == ["image_url"]

@@ -106,6 +106,20 @@ async def test_a_large_body_is_taken_and_a_huge_one_refused(jane: httpx2.AsyncCl
     assert refusal(huge)[:2] == (413, "body_too_large")
 
 
+async def test_fields_that_nobody_knows_are_bounded(jane: httpx2.AsyncClient) -> None:
+    many = {f"x{number}": 1 for number in range(101)}
+    different = [{f"x{item}.{number}": 1 for number in range(90)} for item in range(12)]
+    alike = [{f"x{number}": 1 for number in range(90)} for _ in range(12)]
+
+    for body in ({"items": [{}]} | many, {"items": [many]}):
+        text = "An object in the request body has more than 100 fields."
+        assert refusal(await jane.post(PATH, json=body)) == (400, "malformed_body", text)
+    assert invalid_fields(await send(jane, *different)) == {
+        "items": ["The items must have at most 1000 different unknown fields."]
+    }
+    assert "items" not in invalid_fields(await send(jane, *alike))
+
+
 async def test_a_plan_without_batches_is_refused(stack: Stack, people: People) -> None:
     person = await people.new("starter")
     async with client_of(stack, person.token) as client:

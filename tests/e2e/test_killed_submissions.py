@@ -30,7 +30,7 @@ ITS_TIME_IS_UP = (
     "UPDATE upload_intent SET alive_until = now() - interval '1 s' WHERE user_id = %s",
     "UPDATE idempotency_key SET expires_at = now() - interval '1 s' WHERE user_id = %s AND response IS NULL",
 )
-"""What happens within 20 s if nobody renews what a process had under way."""
+"""The statements do at once what happens within 20 s if a process no longer renews its work under way."""
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def ids_in(answer: httpx2.Response) -> list[int]:
 
 
 async def check_traces(killed: Killed, person: Person, before: set[str], count: int) -> None:
-    """Check that there are so many images, each with one place and one original, and nothing else."""
+    """Check that there are `count` images, each with one place and one original, and nothing else."""
     read = killed.people.read_sql
     async with asyncio.timeout(30):
         while await read("images", NOTES, person.id):

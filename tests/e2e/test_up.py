@@ -1,4 +1,7 @@
-"""`make up` writes local.json for scripts, restarts dead processes, and leaves nothing behind."""
+"""`make up` writes local.json for scripts, restarts dead processes, and leaves nothing behind.
+
+One folder sees three starts: the first is interrupted, the second is killed, and the third is stopped.
+"""
 
 import asyncio
 import contextlib
@@ -9,6 +12,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +20,144 @@ import httpx2
 import psutil
 import pytest
 
-SECONDS = 90
+from loupe_local import ports
+
+pytestmark = pytest.mark.timeout(600)
+SECONDS = 120
 KEYS = {"api", "token", "other_token", "passwords", "mails", "s3", "metrics", "admin", "databases", "pids"}
+Usage = tuple[str, bool]
+"""The plan, and whether it is unlimited."""
 
 
-@pytest.fixture
-async def home(tmp_path: Path) -> Path:
-    """Return a folder with an empty `.loupe`, in which Loupe then runs."""
-    (tmp_path / ".loupe").mkdir()
-    return tmp_path
+@dataclass(frozen=True, kw_only=True)
+class Killed:
+    """The second start, until it is killed."""
+
+    local_json: dict[str, Any]
+    statuses: list[int]
+    """The answers to the tokens of both users."""
+    logins: list[int]
+    usage: Usage
+    after_restart: int
+    """The answer of the gateway that was started again."""
+    pids: dict[str, int]
+    """All processes when it was killed."""
+    shared_memory: set[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """The third start, until it is stopped while one of Triton's models is dead."""
+
+    local_json: dict[str, Any]
+    old_token: int
+    """The answer to a token of the second start."""
+    user: dict[str, Any]
+    usage: Usage
+    left: list[str]
+    """Shared memory of the second start that was still there."""
+    status: int
+    output: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Life:
+    home: Path
+    port: int
+    interrupted: int
+    """The exit status of the first start."""
+    killed: Killed
+    stopped: Stopped
+
+
+@pytest.fixture(scope="module")
+async def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
+    home = tmp_path_factory.mktemp("home")
+    for folder in (home / ".loupe", home / "tmp"):
+        folder.mkdir()
+    port = ports.allocate(["api"], {})["api"]
+    interrupted = await interrupt(home, port)
+    killed = await run_and_kill(home)
+    stopped = await run_and_stop(home, killed)
+    return Life(home=home, port=port, interrupted=interrupted, killed=killed, stopped=stopped)
+
+
+async def interrupt(home: Path, port: int) -> int:
+    """Start for the first time, and press Ctrl-C while the users are being created."""
+    mails = home / ".loupe" / "local" / "mails"
+    async with up(home, "--port", str(port)) as process:
+        async with asyncio.timeout(SECONDS):
+            while not list(mails.glob("[!.]*-jane@example.com.eml")):
+                await asyncio.sleep(0.02)
+        await stop(process, signal.SIGINT)
+    return process.returncode or 0
+
+
+async def run_and_kill(home: Path) -> Killed:
+    async with up(home) as process:
+        found = await until_ready(home, process)
+        statuses = [await status(found["api"], found[name]) for name in ("token", "other_token")]
+        logins = [await log_in(found["api"], *each) for each in found["passwords"].items()]
+        first_usage = await usage(found)
+        os.kill(found["pids"]["gateway"], signal.SIGKILL)
+        restarted = await until_ready(home, process, without_pid=found["pids"]["gateway"])
+        async with asyncio.timeout(SECONDS):
+            while not await answers(restarted["api"]):
+                await asyncio.sleep(0.1)
+        after_restart = await status(restarted["api"], restarted["token"])
+        await admin(home, "plan", "set", "jane@example.com", "starter")
+        shared_memory = shared_memory_of(restarted["pids"].values())
+        await stop(process, signal.SIGKILL)
+    return Killed(
+        local_json=found,
+        statuses=statuses,
+        logins=logins,
+        usage=first_usage,
+        after_restart=after_restart,
+        pids=restarted["pids"],
+        shared_memory=shared_memory,
+    )
+
+
+async def run_and_stop(home: Path, killed: Killed) -> Stopped:
+    async with up(home) as process:
+        found = await until_ready(home, process, without_pid=killed.pids["gateway"])
+        left = [name for name in killed.shared_memory if Path(name).exists()]
+        old_token = await status(found["api"], killed.local_json["token"])
+        user = json.loads(await admin(home, "--json", "user", "show", "jane@example.com"))["user"]
+        last_usage = await usage(found)
+        kill_a_model(found["pids"]["triton"])
+        output = await stop(process, signal.SIGTERM)
+    return Stopped(
+        local_json=found,
+        old_token=old_token,
+        user=user,
+        usage=last_usage,
+        left=left,
+        status=process.returncode or 0,
+        output=output,
+    )
 
 
 @contextlib.asynccontextmanager
-async def up(home: Path, **variables: str) -> AsyncGenerator[Process]:
-    command = [sys.executable, "-m", "loupe_local", "--state", str(home / ".loupe" / "local"), "up"]
+async def up(home: Path, *arguments: str) -> AsyncGenerator[Process]:
+    state = str(home / ".loupe" / "local")
+    command = [sys.executable, "-m", "loupe_local", "--state", state, "up", *arguments]
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=PIPE, stderr=STDOUT, cwd=home, env={**os.environ, **variables}
+        *command, stdout=PIPE, stderr=STDOUT, cwd=home, env={**os.environ, "TMPDIR": str(home / "tmp")}
     )
     try:
         yield process
     finally:
         if process.returncode is None:
-            process.kill()
-            await process.communicate()
+            await stop(process, signal.SIGKILL)
 
 
-def read_local_json(home: Path) -> dict[str, Any]:
-    return json.loads((home / ".loupe" / "local.json").read_text())
+async def stop(process: Process, number: signal.Signals) -> bytes:
+    """Send the signal, and return what the process has printed once it has ended."""
+    process.send_signal(number)
+    output, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+    return output
 
 
 async def until_ready(home: Path, process: Process, without_pid: int | None = None) -> dict[str, Any]:
@@ -51,7 +166,7 @@ async def until_ready(home: Path, process: Process, without_pid: int | None = No
         while True:
             assert process.returncode is None
             with contextlib.suppress(FileNotFoundError):
-                found = read_local_json(home)
+                found = json.loads((home / ".loupe" / "local.json").read_text())
                 pids = found["pids"].values()
                 if all(pids) and without_pid not in pids:
                     return found
@@ -66,16 +181,33 @@ def kill_a_model(triton: int) -> None:
         os.sched_yield()
 
 
+def client_of(api: str, token: str) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=api, headers={"Authorization": f"Bearer {token}"})
+
+
 async def status(api: str, token: str) -> int:
-    headers = {"Authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(base_url=api, headers=headers) as client:
+    async with client_of(api, token) as client:
         return (await client.get("/api/user")).status_code
+
+
+async def usage(local_json: dict[str, Any]) -> Usage:
+    async with client_of(local_json["api"], local_json["token"]) as client:
+        data = (await client.get("/api/usage")).json()["data"]
+    return data["plan"], data["image_uploads"]["unlimited"]
 
 
 async def log_in(api: str, email: str, password: str) -> int:
     async with httpx2.AsyncClient(base_url=api) as client:
         login = {"email": email, "password": password, "device_name": "browser"}
         return (await client.post("/api/auth/login", json=login)).status_code
+
+
+async def answers(api: str) -> bool:
+    async with httpx2.AsyncClient() as client:
+        try:
+            return (await client.get(f"{api}/readyz")).is_success
+        except httpx2.TransportError:
+            return False
 
 
 async def admin(home: Path, *arguments: str) -> bytes:
@@ -85,37 +217,6 @@ async def admin(home: Path, *arguments: str) -> bytes:
     output, _ = await process.communicate()
     assert process.returncode == 0
     return output
-
-
-async def test_a_run_is_described_in_local_json_restarts_dead_processes_and_stops_cleanly(home: Path) -> None:
-    async with up(home) as process:
-        found = await until_ready(home, process)
-        statuses = [await status(found["api"], found[name]) for name in ("token", "other_token")]
-        logins = [await log_in(found["api"], *each) for each in found["passwords"].items()]
-        os.kill(found["pids"]["gateway"], signal.SIGKILL)
-        restarted = await until_ready(home, process, without_pid=found["pids"]["gateway"])
-        async with asyncio.timeout(SECONDS):
-            while not await answers(restarted["api"]):
-                await asyncio.sleep(0.1)
-        later = await status(restarted["api"], restarted["token"])
-        kill_a_model(restarted["pids"]["triton"])
-        user = await admin(home, "--json", "user", "show", "jane@example.com")
-        process.send_signal(signal.SIGINT)
-        output, _ = await asyncio.wait_for(process.communicate(), SECONDS)
-
-    assert set(found) == KEYS
-    assert statuses == [200, 200]
-    assert logins == [200, 200]
-    assert later == 200
-    assert json.loads(user)["user"]["email"] == "jane@example.com"
-    assert process.returncode == 0
-    assert f"Loupe is ready at {found['api']}".encode() in output
-    assert b"curl --fail-with-body" in output
-    assert re.search(rb"  first run      code [a-z2-7]{5}(-[a-z2-7]{5}){3} for the first operator", output)
-    assert b"triton 1 of its processes died, and it cannot stop by itself; killed" in output
-    assert b"still running" not in output
-    assert not (home / ".loupe" / "local.json").exists()
-    assert not [pid for pid in restarted["pids"].values() if psutil.pid_exists(pid)]
 
 
 def shared_memory_of(pids: Iterable[int]) -> set[str]:
@@ -134,56 +235,50 @@ def system_v_segments_of(pid: int) -> list[str]:
     return [line for line in lines if int(line.split()[4]) == pid]
 
 
-async def test_after_a_kill_the_next_start_cleans_up_and_keeps_the_data(home: Path) -> None:
-    temporary = home / "tmp"
-    temporary.mkdir()
-    async with up(home, TMPDIR=str(temporary)) as first:
-        before = await until_ready(home, first)
-        await admin(home, "plan", "set", "jane@example.com", "starter")
-        shared = shared_memory_of(before["pids"].values())
-        first.kill()
-        await first.communicate()
-        async with up(home, TMPDIR=str(temporary)) as second:
-            after = await until_ready(home, second, without_pid=before["pids"]["gateway"])
-            old_token = await status(after["api"], before["token"])
-            user = await admin(home, "--json", "user", "show", "jane@example.com")
-            left = [name for name in shared if Path(name).exists()]
-            second.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(second.communicate(), SECONDS)
-
-    assert old_token == 200
-    assert b"starter" in user
-    assert {name.partition("-")[0] for name in shared} >= {"/dev/shm/loupe"}  # noqa: S108
-    assert left == []
-    assert system_v_segments_of(before["pids"]["postgres"]) == []
-    assert list(temporary.iterdir()) == []
-    assert not [pid for pid in before["pids"].values() if psutil.pid_exists(pid)]
-    assert second.returncode == 0
+def test_the_next_start_completes_an_interrupted_start(life: Life) -> None:
+    assert life.interrupted == 0
+    assert life.killed.usage == ("professional", True)
 
 
-async def test_the_next_start_completes_an_interrupted_start(home: Path) -> None:
-    mails = home / ".loupe" / "local" / "mails"
-    async with up(home) as first:
-        async with asyncio.timeout(SECONDS):
-            while not list(mails.glob("[!.]*-jane@example.com.eml")):
-                await asyncio.sleep(0.02)
-        first.send_signal(signal.SIGINT)
-        await asyncio.wait_for(first.communicate(), SECONDS)
-    async with up(home) as second:
-        found = await until_ready(home, second)
-        headers = {"Authorization": f"Bearer {found['token']}"}
-        async with httpx2.AsyncClient(base_url=found["api"], headers=headers) as client:
-            usage = (await client.get("/api/usage")).json()
-        second.send_signal(signal.SIGINT)
-        await asyncio.wait_for(second.communicate(), SECONDS)
-
-    assert first.returncode == 0
-    assert usage["data"]["plan"] == "professional"
+def test_a_run_is_described_in_local_json(life: Life) -> None:
+    assert set(life.killed.local_json) == KEYS
+    assert life.killed.statuses == [200, 200]
+    assert life.killed.logins == [200, 200]
 
 
-async def answers(api: str) -> bool:
-    async with httpx2.AsyncClient() as client:
-        try:
-            return (await client.get(f"{api}/readyz")).is_success
-        except httpx2.TransportError:
-            return False
+def test_a_dead_process_is_started_again(life: Life) -> None:
+    assert life.killed.after_restart == 200
+
+
+def test_the_chosen_port_stays_for_later_starts(life: Life) -> None:
+    addresses = {run.local_json["api"] for run in (life.killed, life.stopped)}
+
+    assert addresses == {f"http://127.0.0.1:{life.port}"}
+
+
+def test_after_a_kill_the_next_start_cleans_up_and_keeps_the_data(life: Life) -> None:
+    killed, stopped = life.killed, life.stopped
+
+    assert stopped.old_token == 200
+    assert stopped.user["email"] == "jane@example.com"
+    assert stopped.usage == ("starter", True)
+    assert {name.partition("-")[0] for name in killed.shared_memory} >= {"/dev/shm/loupe"}  # noqa: S108
+    assert stopped.left == []
+    assert system_v_segments_of(killed.pids["postgres"]) == []
+    assert not [pid for pid in killed.pids.values() if psutil.pid_exists(pid)]
+
+
+def test_a_stop_ends_everything_although_a_model_of_triton_is_dead(life: Life) -> None:
+    stopped = life.stopped
+
+    assert stopped.status == 0
+    assert f"Loupe is ready at {stopped.local_json['api']}".encode() in stopped.output
+    assert b"curl --fail-with-body" in stopped.output
+    assert re.search(
+        rb"  first run      code [a-z2-7]{5}(-[a-z2-7]{5}){3} for the first operator", stopped.output
+    )
+    assert b"triton 1 of its processes died, and it cannot stop by itself; killed" in stopped.output
+    assert b"still running" not in stopped.output
+    assert not (life.home / ".loupe" / "local.json").exists()
+    assert list((life.home / "tmp").iterdir()) == []
+    assert not [pid for pid in stopped.local_json["pids"].values() if psutil.pid_exists(pid)]

@@ -21,7 +21,7 @@ class MadeUpImages(images_pb2_grpc.ImagesServiceServicer):
     sizes: list[int]
     status: int = pb.BATCH_STATUS_COMPLETED
     gone_after: int = 1 << 62
-    """The object of the last image disappears after so many bytes."""
+    """The bytes after which the object of the last image disappears."""
     may_read: asyncio.Event = field(default_factory=asyncio.Event)
     """Results are sent only once it is set."""
     reading: int = 0

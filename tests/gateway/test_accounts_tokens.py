@@ -8,10 +8,14 @@ import pytest
 
 from loupe.contract import ABILITIES
 from loupe_local.stack import Stack
-from tests.gateway.harness import Harness, People, gateway_on, settings_of
+from tests.gateway.harness import PASSWORD, Harness, People, gateway_on, settings_of
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 LIMITED = "UPDATE token SET abilities = %s WHERE user_id = %s"
+MANY = (
+    "INSERT INTO token (user_id, name, abilities, secret_hash, created_at)"
+    r" SELECT %s, n, '{}', '\x00', now() - n * interval '1 day' FROM generate_series(1, 999) n"
+)
 
 
 async def test_a_new_token_shows_its_text_only_once(gateway: Harness, people: People) -> None:
@@ -34,6 +38,21 @@ async def test_a_new_token_shows_its_text_only_once(gateway: Harness, people: Pe
     assert re.fullmatch(rf"{token['id']}\|[A-Za-z0-9]{{40}}[0-9a-f]{{8}}", text)
     assert tokens[-1] == token
     assert text.partition("|")[2] not in listed.text
+
+
+async def test_a_login_with_a_thousand_tokens_revokes_the_one_that_is_unused_for_the_longest_time(
+    gateway: Harness, people: People
+) -> None:
+    person = await people.new()
+    await people.execute_sql("auth", MANY, person.id)
+
+    async with gateway.client(person.token) as client:
+        await client.post("/api/auth/login", json={"email": person.email, "password": PASSWORD})
+        tokens = (await client.get("/api/user/tokens")).json()["data"]
+
+    assert tokens["count"] == 1000
+    names = {token["name"] for token in tokens["tokens"]}
+    assert ("998" in names, "999" in names) == (True, False)
 
 
 async def test_a_token_has_only_its_abilities(gateway: Harness, people: People) -> None:

@@ -53,7 +53,7 @@ def a_local_stack(folder: Path, content: Any) -> Path:
 
 
 async def on_terminal(stack: Stack, columns: int, *arguments: str) -> str:
-    """Return what the command prints on a terminal that is so many columns wide."""
+    """Return what the command prints on a terminal of this width."""
     variables = {f"LOUPE_{name.upper()}": value for name, value in stack.services.admin.items()}
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))

@@ -42,6 +42,13 @@ NAMES = {
     "extended of another charset": (b"filename=\"a.png\"; filename*=koi8-r''%E9.png", "a.png"),
     "extended without UTF-8": (b"filename=\"a.png\"; filename*=utf-8''%E9.png", "a.png"),
     "extended with broken escapes": (b"filename=\"a.png\"; filename*=utf-8''%zz.png", "a.png"),
+    "in pieces": (b'filename*0="a long"; filename*1=" name.png"', "a long name.png"),
+    "in coded pieces": (b"filename*0*=utf-8'zh'%e7%8c; filename*1*=%ab; filename*2=\".png\"", "猫.png"),
+    "in pieces of Latin-1": (b"filename*0*=iso-8859-1''caf%e9; filename*1=.png", "café.png"),
+    "in pieces, and as a whole": (b'filename*0="b"; filename="a.png"', "a.png"),
+    "in pieces of which one is missing": (b'filename*0="a"; filename*2="c.png"', "a"),
+    "bytes of windows-1252": (b'filename="caf\xe9 5\x80.png"', "café 5€.png"),
+    "bytes that no charset knows": (b'filename="a\x81.png"', "a\ufffd.png"),
     "extended in a name": (b"filename=\"; filename*=utf-8''b.png\"", "; filename*=utf-8''b.png"),
 }  # fmt: skip
 
@@ -56,6 +63,36 @@ async def test_the_name_of_a_file_is_decoded(header: bytes, name: str) -> None:
     found = [event async for event in read_form(request, IMAGE_FORM)]
 
     assert found[0] == FileStart(0, name)
+
+
+@pytest.mark.parametrize(
+    ("header", "is_refused"),
+    [
+        (b"Content-Transfer-Encoding: base64", True),
+        (b"Content-Transfer-Encoding: Quoted-Printable", True),
+        (b"Content-Encoding: gzip", True),
+        (b"Content-Transfer-Encoding: binary", False),
+        (b"Content-Transfer-Encoding: 8bit", False),
+        (b"Content-Encoding: identity", False),
+        (b"Content-Length: 4", False),
+    ],
+)
+async def test_a_file_is_sent_as_it_is_or_refused(header: bytes, *, is_refused: bool) -> None:
+    part = (
+        b'--here\r\nContent-Disposition: form-data; name="image"\r\n'
+        + header
+        + b"\r\n\r\ndata\r\n--here--\r\n"
+    )
+    request = a_request([part], headers=[("Content-Type", "multipart/form-data; boundary=here")])
+
+    if is_refused:
+        with pytest.raises(errors.ServiceError) as caught:
+            _ = [event async for event in read_form(request, IMAGE_FORM)]
+        expected = f"A file may not have the {header.decode().replace(':', '')}: send it as it is."
+        assert caught.value.message == expected
+        assert status_of(caught.value.code, caught.value.reason) == 415
+    else:
+        assert [event async for event in read_form(request, IMAGE_FORM)][1] == b"data"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd", "identity, gzip", "x-unknown"])

@@ -214,6 +214,32 @@ async def test_a_body_longer_than_it_declares_is_cut_off_at_the_limit() -> None:
     assert 10 << 20 <= sum(len(message.chunk) for message in received) <= 11 << 20
 
 
+@pytest.mark.parametrize(
+    ("boundary", "written"),
+    [
+        ("here", 'boundary="here"'),
+        ("here", "BOUNDARY=here"),
+        ("here", "charset=utf-8; boundary=here;"),
+        ("here", 'boundary=here; charset="utf-8"'),
+        ("===============733==", "boundary================733=="),
+        ("a/b:c?d", "boundary=a/b:c?d"),
+        ("a'()+_,-./:=? b", 'boundary="a\'()+_,-./:=? b"'),
+    ],
+)
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [(b"", b""), (b"A preamble.\r\n", b"An epilogue.\r\n--here\r\n"), (b"\r\n", b"\r\n\r\n")],
+)
+async def test_a_boundary_may_be_quoted_or_not_and_texts_may_surround_the_parts(
+    boundary: str, written: str, before: bytes, behind: bytes
+) -> None:
+    body = a_body(a_part("image", PICTURE, "cat.png")).replace(b"here", boundary.encode())
+
+    sent = messages([before + body + behind], f"Multipart/Form-Data; {written}")
+
+    assert [message async for message in sent][-1].WhichOneof("part") == "options"
+
+
 @pytest.mark.parametrize(("length", "is_refused"), [(70, False), (200, False), (201, True), (60_000, True)])
 async def test_a_boundary_has_at_most_200_characters(length: int, *, is_refused: bool) -> None:
     boundary = "b" * length

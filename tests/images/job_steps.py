@@ -85,7 +85,7 @@ async def read_dropped_keys(sessions: Sessions) -> list[str]:
 
 
 async def set_heartbeat_age(sessions: Sessions, image: Image, seconds: float) -> None:
-    """Set the worker's last heartbeat to so many seconds ago."""
+    """Set the worker's last heartbeat to `seconds` ago."""
     async with sessions.begin() as session:
         past = now() - timedelta(seconds=seconds)
         await session.exec(

@@ -2,12 +2,13 @@
 why.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from PIL import Image
 
-from imagefile import bmp, heif, jpeg_pixels, jpeg_scans, tiff
+from imagefile import bmp, bmp_runs, heif, jpeg_pixels, jpeg_scans, tiff
 from imagefile.formats import refuse_parser_bomb
 from imagefile.parser_bombs import ParserBomb
 from images.formats.sniff import sniff
@@ -94,9 +95,9 @@ def test_each_tile_of_a_grid_counts_as_often_as_it_is_named() -> None:
 
 
 def test_run_lengths_behind_the_last_pixel_are_not_read() -> None:
-    header = bmp.read_header(encoded(Image.new("P", (24, 16)), "BMP"))
+    header = replace(bmp.read_header(encoded(Image.new("P", (24, 16)), "BMP")), compression=bmp.RLE8)
 
-    assert header.most_pixel_bytes == 2 * 25 * 16 + 2
+    assert bmp_runs.expand(bytes(header.offset) + bytes((24, 7, 0, 0)) * 16 + b"\0", header) == b"\7" * 384
 
 
 @pytest.mark.parametrize("junk", [b"\7" * 1000, b"\7"])

@@ -141,7 +141,7 @@ async def test_an_image_that_waits_again_is_not_accepted_twice(sessions: Session
 
 
 async def test_a_change_by_a_replica_of_the_release_before_has_its_event(sessions: Sessions) -> None:
-    """Such a replica knows nothing of events: it only changes the rows."""
+    """A replica of the release before knows nothing of events: it only changes the rows."""
     image = await insert_image(sessions)
 
     async with sessions.begin() as session:
@@ -186,7 +186,7 @@ async def js(stores: Stores) -> AsyncIterator[JetStreamContext]:
 
 @contextlib.asynccontextmanager
 async def relay(sessions: Sessions, stores: Stores, count: int = 1) -> AsyncGenerator[None]:
-    """Run the relays of so many replicas of images."""
+    """Run the relays of `count` replicas of images."""
     async with contextlib.AsyncExitStack() as stack:
         url, nats_url = stores.database_url("images"), stores.nats_url("images")
         for _ in range(count):

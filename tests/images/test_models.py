@@ -41,6 +41,35 @@ async def announce_described(harness: Harness, name: str, **description: Any) ->
     await harness.service("inference").AnnounceModels(pb.AnnounceModelsRequest(models=[offer]))
 
 
+@pytest.mark.parametrize(
+    ("field", "announced"),
+    [
+        ("megapixels_per_second", {"megapixels_per_second": 1.7e308}),
+        ("megapixels_per_second", {"megapixels_per_second": 5e-324}),
+        ("megapixels_per_second", {"megapixels_per_second": float("nan")}),
+        ("megapixels_per_second", {"speeds": [{"kind": "span", "megapixels_per_second": float("inf")}]}),
+        ("megapixels_per_second", {"speeds": [{"kind": "span", "megapixels_per_second": -1}]}),
+        ("seconds_per_job", {"seconds_per_job": float("nan")}),
+        ("seconds_per_job", {"seconds_per_job": -1}),
+        ("places", {"places": 2**31 - 1}),
+        ("places", {"places": -1}),
+        ("models", {"models": [{"name": "x\0"}]}),
+        ("models", {"models": [{"name": "x", "description": "y" * 1001}]}),
+        ("models", {"models": [{"name": "x", "nets": ["y"] * 201}]}),
+        ("models", {"worker": "w\0"}),
+    ],
+)
+async def test_an_announcement_that_no_worker_can_mean_is_refused(
+    harness: Harness, field: str, announced: dict[str, Any]
+) -> None:
+    fields: dict[str, Any] = {"worker": "forged"} | announced
+    request = pb.AnnounceModelsRequest(**fields)
+
+    with pytest.raises(errors.InvalidArgument) as refused:
+        await harness.service("inference").AnnounceModels(request)
+    assert refused.value.fields.keys() == {field}
+
+
 async def list_models(harness: Harness) -> list[Any]:
     return list((await harness.service("gateway").ListModels(pb.ListModelsRequest())).models)
 

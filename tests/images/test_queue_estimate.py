@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import col, update
 
 from common.db import now
-from images import queue_estimator
+from images import announcements, queue_estimator
 from images.domain import queue_estimate
 from images.tables import Image, Status, Worker
 from loupe.images.v1 import images_pb2 as pb
@@ -239,7 +239,7 @@ async def test_after_one_slow_reading_the_queue_is_not_cached_for_long(
 
 
 async def test_a_speed_near_zero_gives_a_bounded_estimate(harness: Harness) -> None:
-    await announce(harness, "stuck", 1e-300)
+    await announce(harness, "stuck", announcements.SLOWEST)
     image = await insert_dispatched(harness, 1)
 
     accepted = (await harness.user(3).Upscale(send_upload())).image

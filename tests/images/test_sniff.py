@@ -41,12 +41,12 @@ FILES: dict[str, tuple[Format, bytes]] = {
     "gif": ("GIF", encoded(NOISE.convert("P"), "GIF")),
 }
 
-SPARE_BYTES = {"gif": 1, "tiff jpeg": 289, "webp lossless": 1} | {
+SPARE_BYTES = {"gif": 1, "tiff jpeg": 289, "webp lossless": 1, "bmp 1 bit": 1} | {
     **dict.fromkeys(("png", "png palette"), 24),
     **{name: 200 for name in FILES if name.startswith("jpeg")},
 }
 """How many bytes at the end may be missing. A GIF does not need its trailer, a PNG neither its last chunk nor
-checksums, a WebP not its padding, and a JPEG neither its end marker nor its last blocks. Only the
+checksums, a WebP and a BMP not their padding, and a JPEG neither its end marker nor its last blocks. Only the
 decoder needs the coding tables after a TIFF's directory.
 """
 

@@ -2,6 +2,7 @@
 
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -9,7 +10,19 @@ from PIL import Image
 from common import errors
 from images.formats.sniff import BROKEN, Header, sniff, unknown_text
 from images.uploads.output import Output
-from tests.heif_files import SIZE, a_grid, box, full, heic, transformed
+from tests.heif_files import (
+    CODED,
+    SIZE,
+    CodedItem,
+    a_grid,
+    box,
+    clap,
+    coded_item,
+    full,
+    heic,
+    of_items,
+    transformed,
+)
 from tests.pixels import encoded
 from tests.texts import NOT_AN_IMAGE
 
@@ -131,6 +144,36 @@ def test_flipped_bits_are_refused_or_leave_a_picture(whole: bytes) -> None:
 )
 def test_files_made_to_keep_a_parser_busy_are_refused(data: bytes, text: str) -> None:
     assert refusal(data) == text
+
+
+@pytest.mark.parametrize("brand", [b"hevc", b"hevs", b"heis", b"msf1", b"avis"])
+def test_a_sequence_without_a_still_picture_is_refused_by_its_name(brand: bytes) -> None:
+    data = (
+        box(b"ftyp", brand, bytes(4), b"msf1")
+        + box(b"moov", full(b"mvhd", bytes(96)))
+        + box(b"mdat", bytes(64))
+    )
+
+    text = "The image is of a kind that cannot be upscaled: a sequence without a still picture."
+    assert refusal(data) == text
+
+
+@pytest.mark.parametrize("size", [(CODED[0] + 1, 20), (20, CODED[1] + 1)])
+def test_a_picture_cut_to_more_than_it_has_is_refused(size: tuple[int, int]) -> None:
+    item = coded_item(heic("rgb"))
+
+    data = of_items({1: replace(item, properties=[*item.properties, clap(size)])}, brand=b"heic")
+
+    assert refusal(data) == BROKEN
+
+
+@pytest.mark.parametrize("kind", [b"jpeg", b"avc1", b"unci", b"vvc1", b"j2k1"])
+def test_items_of_other_codings_are_refused_by_their_names(kind: bytes) -> None:
+    data = of_items(
+        {1: CodedItem(kind, bytes(64), [full(b"ispe", struct.pack(">II", 64, 48))])}, brand=b"mif1"
+    )
+
+    assert refusal(data) == f"Pictures coded as '{kind.decode()}' cannot be upscaled."
 
 
 @pytest.mark.parametrize("grow", [(33, 21 + 2**20), (4096, 16), (25, 16)])

@@ -46,9 +46,22 @@ FILES = {
     "tiff": encoded(RGB, "TIFF"),
     "tiff with alpha": encoded(RGBA, "TIFF"),
     "tiff jpeg": encoded(RGB, "TIFF", compression="jpeg"),
+    "tiff jpeg, grey": encoded(NOISE, "TIFF", compression="jpeg"),
+    "tiff jpeg, cmyk": encoded(RGB.convert("CMYK"), "TIFF", compression="jpeg"),
     "gif": encoded(RGB.convert("P"), "GIF"),
     "gif with a transparent colour": encoded(RGB.convert("P"), "GIF", transparency=3),
 }
+
+
+LOSSY = (
+    "jpeg",
+    "webp",
+    "webp with alpha",
+    "webp of one frame",
+    "tiff jpeg",
+    "tiff jpeg, grey",
+    "tiff jpeg, cmyk",
+)
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -59,6 +72,7 @@ def test_upload_and_decoder_agree(kind: str) -> None:
 
     found = decode(data, MANY).header
     assert (header.is_lossy, header.has_alpha) == (not found["is_lossless"], found["has_alpha"])
+    assert header.is_lossy == (kind in LOSSY)
 
 
 def test_the_files_cover_all_combinations() -> None:

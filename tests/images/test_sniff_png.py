@@ -155,6 +155,8 @@ UNUSED: dict[str, Chunk] = {
     "a gamma that is too short": (b"gAMA", b"\0"),
     "an intent that is missing": (b"sRGB", b""),
     "transparency that is missing": (b"tRNS", b""),
+    "transparency of grey in colours": (b"tRNS", b"\0\5"),
+    "transparency that is too long": (b"tRNS", bytes(300)),
     "EXIF data that is none": (b"eXIf", b"nonsense" * 9),
     "an animation that is too short": (b"acTL", b"\0"),
     "an unknown chunk": (b"loUp", b"any" * 9),

@@ -24,7 +24,7 @@ KEYS = "SELECT count(*) FROM idempotency_key"
 IMAGES = "SELECT count(*) FROM image"
 LATER = "UPDATE idempotency_key SET expires_at = expires_at - interval '{}'"
 DEAD = LATER.format("21 seconds")
-"""As if nobody had renewed the keys of submissions under way."""
+"""Lets the keys of submissions under way expire, as if their process had died."""
 ROUTE = "images/upscale"
 
 

@@ -32,7 +32,7 @@ def sessions(harness: Harness) -> Sessions:
 
 
 async def upload(sessions: Sessions, user_id: int, count: int, **fields: Any) -> list[Image]:
-    """Accept so many images of a user, each in a transaction of its own."""
+    """Accept `count` images of a user, each in a transaction of its own."""
     return [await upload_one(sessions, user_id, **fields) for _ in range(count)]
 
 

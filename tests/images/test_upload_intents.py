@@ -1,4 +1,4 @@
-"""An interrupted upload is undone by whoever finds its note, and only once nobody works on it any more."""
+"""Any process that finds its note undoes an interrupted upload, once no other process works on it."""
 
 import asyncio
 from collections.abc import AsyncGenerator

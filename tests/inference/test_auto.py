@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from imagefile.wear import jpeg_quality
+from imagefile.jpeg_quality import jpeg_quality
 from inference.decoding.pool import Decoder
 from inference.networks.auto import NotServed, Rule, choose_model, match_rule
 from inference.networks.registry import Model
@@ -134,6 +134,18 @@ def test_few_levels_of_grey_or_of_one_hue_do_not_count_as_a_palette(number: int)
     reasons = {match_rule(a_picture(each)).reason for each in (grey, faint, toned)}
 
     assert reasons == {"clean_photo"}
+
+
+@pytest.mark.parametrize(("deviation", "reason"), [(2, "clean_photo"), (5, "noisy_photo")])
+def test_a_photo_with_much_noise_is_smoothed(deviation: float, reason: str) -> None:
+    pixels = np.asarray(a_photo())
+    noise = np.random.default_rng(1).normal(0, deviation, pixels.shape[:2])[:, :, None]
+    noisy = np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
+
+    choice = choose_model("auto", Picture(noisy, "PNG"), MODELS)
+
+    assert choice.reason == reason
+    assert choice.model.name == ("clean" if reason == "noisy_photo" else "faithful")
 
 
 def test_a_photo_with_a_caption_stays_a_photo() -> None:

@@ -61,7 +61,7 @@ async def upscaled(decoder: Decoder, data: bytes, file_format: Format = "PNG", *
 
 
 def some_frames(channels: int, depth: int = 8, disposal: int = KEEP, blending: int = SOURCE) -> list[Frame]:
-    """Return frames at all places. Alpha of all values is in them."""
+    """Return frames at all places. Their alpha takes every value."""
     frames: list[Frame] = []
     for number, (left, top, width, height) in enumerate(PLACES):
         samples = np.roll(noise(width, height, channels, depth), number)

@@ -2,10 +2,13 @@
 
 import struct
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
+from common import errors
+from images.formats.sniff import BROKEN, sniff
 from inference.decoding.pool import Decoder
 from inference.picture import Pixels
 from tests.inference.golden import assert_upscaled, noise, upscaled
@@ -173,6 +176,79 @@ async def test_run_lengths_are_decoded(
     result = await upscaled(decoder, data, "PNG")
 
     assert_upscaled(result, palette[indices])
+
+
+END_OF_ROW, END = b"\0\0", b"\0\1"
+RUNS: dict[str, tuple[list[Any], list[list[int]]]] = {
+    "a skip within a row": ([(3, 5), b"\0\2\2\0", (3, 7)], [[5, 5, 5, 0, 0, 7, 7, 7]]),
+    "a skip of a row": ([(3, 5), b"\0\2\2\1", (3, 7)], [[5, 5, 5], [0, 0, 0, 0, 0, 7, 7, 7]]),
+    "an empty row": ([(8, 5), END_OF_ROW, END_OF_ROW, (8, 6)], [[5] * 8, [], [6] * 8]),
+    "a short row": ([(2, 5), END_OF_ROW, (8, 6)], [[5, 5], [6] * 8]),
+    "a long row": ([(12, 5), END_OF_ROW, (8, 6)], [[5] * 8, [6] * 8]),
+    "a skip beyond the end": ([(8, 5), b"\0\2\x09\x09"], [[5] * 8]),
+    "pixels with their own colours": ([[1, 2, 3], (5, 4)], [[1, 2, 3, 4, 4, 4, 4, 4]]),
+    "more of them than the row has": ([[1, 2, 3], [1, 2, 3, 4, 5, 6, 7]], [[1, 2, 3, 1, 2, 3, 4, 5]]),
+}
+"""Runs of a picture of 8 x 4 pixels, and the rows that they fill, from the bottom up."""
+
+
+def stored_runs(parts: list[Any], bits: int) -> bytes:
+    """Return runs: counts with a colour, lists of colours, or bytes that are no pixels."""
+    out = b""
+    for part in parts:
+        if isinstance(part, bytes):
+            out += part
+        elif isinstance(part, list):
+            out += unencoded(np.array(part, np.uint8), bits)[:-2]
+        else:
+            out += bytes((part[0], part[1] * (17 if bits == 4 else 1)))
+    return out + END
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("bits", [4, 8])
+async def test_runs_may_skip_pixels_and_rows_and_end_early(decoder: Decoder, name: str, bits: int) -> None:
+    parts, rows = RUNS[name]
+    indices = np.zeros((4, 8), np.uint8)
+    for row, levels in zip(indices[::-1], rows, strict=False):
+        row[: len(levels)] = levels
+
+    stored, compression = stored_runs(parts, bits), RLE8 if bits == 8 else RLE4
+    data = a_bmp((8, 4), bits, stored, compression=compression, palette=a_palette(2**bits))
+    result = await upscaled(decoder, data, "PNG")
+
+    assert_upscaled(result, a_palette(2**bits)[indices])
+
+
+async def test_runs_need_no_end_mark_behind_the_last_pixel(decoder: Decoder) -> None:
+    data = a_bmp((8, 2), 8, bytes((8, 5, 0, 0, 8, 6)), compression=RLE8, palette=a_palette(256))
+
+    result = await upscaled(decoder, data, "PNG")
+
+    assert_upscaled(result, a_palette(256)[np.array([[6] * 8, [5] * 8])])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_runs_that_end_before_the_picture_are_refused(share: float) -> None:
+    stored = b"".join(runs(row, 8) for row in some_indices(256))
+    data = a_bmp(SIZE, 8, stored[: int(len(stored) * share)], compression=RLE8, palette=a_palette(256))
+
+    with pytest.raises(errors.InvalidArgument) as caught:
+        sniff(data, largest_pixels=1_000_000)
+
+    assert caught.value.fields["image"] == [BROKEN]
+
+
+@pytest.mark.parametrize("bits", [8, 24])
+async def test_the_last_row_need_not_be_filled_up(decoder: Decoder, bits: int) -> None:
+    samples = noise(*SIZE, bits // 8)
+    pixels = rows_of(samples[:, :, ::-1] if bits == 24 else samples[:, :, 0])
+    palette = np.arange(256, dtype=np.uint8).repeat(3).reshape(256, 3) if bits == 8 else None
+    data = a_bmp(SIZE, bits, pixels, palette=palette)
+
+    result = await upscaled(decoder, data[: len(data) - -SIZE[0] * (bits // 8) % 4], "PNG")
+
+    assert_upscaled(result, samples)
 
 
 async def test_the_header_of_os2_is_read(decoder: Decoder) -> None:

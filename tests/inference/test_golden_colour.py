@@ -51,7 +51,7 @@ FIRST_SHOWN = {
     1: ("top", "left"), 2: ("top", "right"), 3: ("bottom", "right"), 4: ("bottom", "left"),
     5: ("left", "top"), 6: ("right", "top"), 7: ("right", "bottom"), 8: ("left", "bottom"),
 }  # fmt: skip
-"""Where a viewer shows the first row and the first column of a file (table in CIPA DC-008, 4.6.4)."""
+"""The sides on which a viewer shows the first row and the first column of a file (CIPA DC-008, 4.6.4)."""
 
 
 def stored(upright: Pixels, orientation: int) -> Pixels:

@@ -68,6 +68,21 @@ async def test_a_quality_makes_a_lossless_one_lossy(decoder: Decoder) -> None:
     assert boxes.is_lossy(await upscaled(decoder, jxl(slopes(*SIZE, 3)), "JXL", quality=95))
 
 
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [2, 4])
+async def test_colours_multiplied_by_alpha_are_divided_by_it(
+    decoder: Decoder, channels: int, depth: int
+) -> None:
+    samples, most = noise(*SIZE, channels, depth), 2**depth - 1
+    samples[:, :, -1] |= most // 2 + 1
+    stored = samples.copy()
+    stored[:, :, :-1] = np.rint(samples[:, :, :-1] * (samples[:, :, -1:] / most))
+
+    picture = await decode_still(decoder, jxl(stored, is_premultiplied=True))
+
+    assert np.abs(picture.pixels.astype(int) - samples[:, :, :-1]).max() <= 1
+
+
 @pytest.mark.parametrize("bits", [10, 12])
 async def test_the_bits_of_a_sample_stay(decoder: Decoder, bits: int) -> None:
     samples = slopes(*SIZE, 3, 16)
@@ -101,12 +116,15 @@ async def test_the_orientation_is_applied_once(decoder: Decoder, orientation: in
     upright = Image.fromarray(slopes(*SIZE, 3))
     to_stored = TO_STORED[orientation]
     stored = upright if to_stored is None else upright.transpose(to_stored)
-    exif = with_orientation(orientation).tobytes().removeprefix(b"Exif\0\0")
+    about = with_orientation(orientation)
+    about[0x011A], about[0x011B], about[0x0128] = 300.0, 150.0, 2
+    exif = about.tobytes().removeprefix(b"Exif\0\0")
     data = contained(jxl(np.asarray(stored), orientation=orientation), exif=exif)
 
     result = await upscaled(decoder, data, "JXL")
 
     assert np.array_equal(read(result), repeated(slopes(*SIZE, 3)))
+    assert (await decode_still(decoder, result)).dpi == ((150, 300) if orientation > 4 else (300, 150))
 
 
 @pytest.mark.parametrize("parts", [0, 1, 3])

@@ -114,6 +114,34 @@ async def test_a_grey_sample_may_be_declared_transparent(
     assert_upscaled(result, with_alpha(colour, opacity))
 
 
+def with_transparency(data: bytes, body: bytes) -> bytes:
+    start = data.index(b"IDAT") - 4
+    return data[:start] + chunk(b"tRNS", body) + data[start:]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+async def test_of_a_transparent_sample_only_the_bits_of_the_depth_count(decoder: Decoder, depth: int) -> None:
+    samples = levels(*SIZE, depth)
+    hidden = int(samples[3, 4, 0])
+
+    data = with_transparency(a_png(samples, depth), struct.pack(">H", 0xFFFF << depth & 0xFFFF | hidden))
+    result = await upscaled(decoder, data, "PNG")
+
+    assert_upscaled(result, with_alpha(fill_range(samples, depth), np.where(samples == hidden, 0, 255)))
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(("channels", "length"), [(1, 1), (1, 6), (3, 2), (3, 5), (2, 2), (4, 6)])
+async def test_transparency_of_a_wrong_length_or_beside_alpha_is_ignored(
+    decoder: Decoder, channels: int, length: int, depth: int
+) -> None:
+    samples = noise(*SIZE, channels, depth)
+
+    result = await upscaled(decoder, with_transparency(a_png(samples, depth), bytes(length)), "PNG")
+
+    assert_upscaled(result, samples)
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 async def test_a_colour_may_be_declared_transparent(decoder: Decoder, depth: int) -> None:
     samples = noise(*SIZE, 3, depth)

@@ -98,6 +98,36 @@ async def test_jpeg_compression_inside_a_tiff_is_read(decoder: Decoder, tile: bo
     assert psnr(read(result), repeated(samples)) > 36
 
 
+@pytest.mark.parametrize(
+    ("photometric", "options"),
+    [
+        ("rgb", {"subsampling": (1, 1)}),
+        ("rgb", {"subsampling": (2, 1), **STRIPS}),
+        ("rgb", {"subsampling": (2, 2), **TILED}),
+        ("rgb", {"subsampling": (4, 1)}),
+        ("rgb", PLANES),
+        ("miniswhite", TILED),
+        ("separated", {}),
+    ],
+)
+async def test_jpeg_compression_of_any_colours_is_read(
+    decoder: Decoder, photometric: str, options: dict[str, Any]
+) -> None:
+    samples = slopes(64, 48, {"rgb": 3, "miniswhite": 1, "separated": 4}[photometric])
+    options = {"rowsperstrip": 16} | options if "rowsperstrip" in options else options
+
+    data = a_tiff(
+        samples, photometric=photometric, compression="jpeg", compressionargs={"level": 97}, **options
+    )
+    result = read(await upscaled(decoder, data, "TIFF"))
+
+    expected = 255 - samples if photometric == "miniswhite" else samples
+    if photometric == "separated":
+        light = 255 - samples.astype(np.float64)
+        expected = np.rint(light[:, :, :3] * light[:, :, 3:] / 255).astype(np.uint8)
+    assert psnr(result, repeated(expected)) > 36
+
+
 @pytest.mark.parametrize("compression", ["none", "ccittfax4", "deflate", "packbits"])
 @pytest.mark.parametrize("is_white_zero", [False, True])
 async def test_black_and_white_become_grey_of_8_bits(

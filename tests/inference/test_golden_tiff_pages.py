@@ -56,7 +56,7 @@ def test_a_thumbnail_alone_is_the_picture() -> None:
 
 
 def test_the_picture_may_lie_below_the_thumbnail() -> None:
-    """Such a directory is named by the tag SubIFDs."""
+    """The tag SubIFDs names the directory of the picture."""
     kind = Kind(photometric=RGB)
     samples = some_samples(kind)
     data = bytearray(a_tiff(SMALL, REDUCED, next_samples=(samples, kind)))

@@ -278,6 +278,11 @@ def test_the_size_at_the_door_is_that_of_the_upright_picture(bits: int, orientat
         (Kind(other_tags={258: (3, (5,))}), "a TIFF of 5 bits a sample"),
         (Kind(photometric=RGB, other_tags={258: (3, (5, 6, 5))}), "a TIFF whose channels differ in bits"),
         (Kind(other_tags={50706: (4, (1,))}), "a camera's raw picture"),
+        (Kind(other_tags={32997: (4, (3,))}), "a TIFF of 3 layers in one picture (ImageDepth)"),
+        (
+            Kind(other_tags={259: (3, (6,))}),
+            "a TIFF with compression 6 (old JPEG) in other colours than YCbCr",
+        ),
         (Kind(other_tags={262: (3, (9,))}), "a TIFF in ICCLab of 8 bits a sample"),
     ],
 )

@@ -25,7 +25,7 @@ NETWORK = Network(SLOW, scale=2, overlap=4)
 
 @pytest.fixture(scope="module")
 async def scratch(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[ScratchTriton]:
-    # together these tests kill so many models that Triton would be started anew in the middle of one
+    # these tests kill more models than the usual limit, after which Triton would be started anew
     async with scratch_triton(tmp_path_factory.mktemp("triton"), most_losses=100) as running:
         yield running
 

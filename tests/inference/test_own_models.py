@@ -1,6 +1,7 @@
 """An operator's own networks are measured, and served by a real Triton or refused with what was measured."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -24,7 +25,7 @@ from loupe_local.stores import Stores
 from loupe_local.triton import VENV
 from tests.inference.conftest import triton_at
 from tests.inference.pictures import upscaled
-from tests.inference.scratch_triton import scratch_triton
+from tests.inference.scratch_triton import QUICK, scratch_triton
 from tests.inference.test_upscale import a_picture
 
 ROOT = Path(__file__).parents[2]
@@ -50,9 +51,26 @@ def checked(folder: Path) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def break_copies(entries: Path) -> list[str]:
+    """Add copies of an entry that Triton cannot load, for several reasons. Return their names."""
+    whole = entries / "own_tiny_fixed"
+    without = {"own_without_graph": "1/model.onnx", "own_without_program": "1/model.py"}
+    for name, missing in without.items():
+        shutil.copytree(whole, entries / name)
+        (entries / name / missing).unlink()
+        for path in (entries / name).glob("**/*.pbtxt"):
+            path.write_text(path.read_text().replace(whole.name, name))
+    for name, text in {"own_garbage": "{", "own_misnamed": (whole / "config.pbtxt").read_text()}.items():
+        shutil.copytree(whole, entries / name)
+        for path in (entries / name).glob("**/*.pbtxt"):
+            path.write_text(text)
+    return [*without, "own_garbage", "own_misnamed"]
+
+
 @pytest.fixture(scope="module")
 async def served(checked: dict[str, Any], folder: Path) -> AsyncGenerator[Triton]:
-    """Return a Triton that has the small networks that were accepted."""
+    """Return a Triton that has the small networks that were accepted, and some that it cannot load."""
+    break_copies(folder / "entries")
     own = {"LOUPE_TRITON_OWN_MODELS": str(folder / "entries"), "LOUPE_TRITON_RUNTIME": "openvino"}
     own["LOUPE_TRITON_PRECISION"] = "f32"  # else each network is measured in both
     async with (
@@ -121,6 +139,17 @@ def test_loupe_admin_tells_the_reason_without_a_running_stack(checked: dict[str,
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"loupe-admin: text.onnx is refused: {checked['text']['refused']}\n"
     assert not (folder / "none").exists()
+
+
+async def test_own_models_that_triton_cannot_load_stop_no_other_one(served: Triton) -> None:
+    """The fixture has started Triton beside them."""
+    broken = ("own_garbage", "own_misnamed", "own_without_graph", "own_without_program")
+
+    await served.load_missing()
+
+    assert [await served.has(name) for name in broken] == [False] * len(broken)
+    assert await served.has("own_tiny_fixed")
+    assert await served.has(QUICK)
 
 
 async def test_triton_serves_own_models_without_seams(served: Triton) -> None:

@@ -7,13 +7,13 @@ import pytest
 from PIL import ExifTags, Image, ImageDraw
 
 from inference.errors import Undecodable
-from inference.networks.network import Answer, Tensor
+from inference.networks.network import Answer, Network, Tensor
 from inference.picture import Animation, Format, Picture
 from inference.pipeline import render
 from inference.render_spec import RenderSpec
 from inference.sizing import Fit, place
 from inference.tiling.tiles import Tiling
-from tests.inference.built_models import FAITHFUL
+from tests.inference.built_models import CLEAN, FAITHFUL
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -204,6 +204,24 @@ async def test_equal_tiles_of_an_animation_are_inferred_once() -> None:
     of_one_frame = Nearest()
     await render(still, a_spec((400, 200), "PNG"), of_one_frame)
     assert 1 < model.requests <= of_one_frame.requests
+
+
+@pytest.mark.parametrize(
+    ("depth", "networks", "is_single", "side"),
+    [
+        (8, FAITHFUL.networks, False, 640),
+        (8, FAITHFUL.networks, True, 448),
+        (16, FAITHFUL.networks, True, 320),
+        (8, CLEAN.levels[3], False, 448),
+    ],
+    ids=["bfloat16", "exact", "16 bits", "a network that takes floats"],
+)
+def test_tiles_in_single_precision_have_half_the_pixels_at_most(
+    depth: int, networks: tuple[Network, ...], is_single: bool, side: int
+) -> None:
+    spec = RenderSpec((80, 40), "PNG", networks, Tiling(640), is_single=is_single)
+
+    assert spec.tiling_for(a_picture(depth=depth)).tile == side
 
 
 async def test_too_many_pixels_in_all_frames_together_are_refused() -> None:

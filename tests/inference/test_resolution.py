@@ -1,6 +1,7 @@
 """The resolution of a picture is kept in its result, whether metadata is kept or not."""
 
 import io
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +35,13 @@ def without_a_density(data: bytes) -> bytes:
     return data[:2] + data[20:]
 
 
+def with_photoshop_resolution(data: bytes, across: int, down: int) -> bytes:
+    """Return a JPEG with the image resource ResolutionInfo, in 16 bits before and 16 after the point."""
+    info = struct.pack(">IHHIHH", across << 16, 1, 1, down << 16, 1, 1)
+    body = b"Photoshop 3.0\0" + b"8BIM" + struct.pack(">HHI", 0x03ED, 0, len(info)) + info
+    return data[:2] + struct.pack(">BBH", 0xFF, 0xED, len(body) + 2) + body + data[2:]
+
+
 FILES: dict[str, tuple[bytes, tuple[float, float]]] = {
     "png": (encoded(NOISE, "PNG", dpi=(300, 150)), (300, 150)),
     "png of 16 bits": (encoded(Image.new("I;16", SIZE), "PNG", dpi=(300, 150)), (300, 150)),
@@ -43,6 +51,13 @@ FILES: dict[str, tuple[bytes, tuple[float, float]]] = {
         without_a_density(encoded(NOISE, exif=exif_with(100, 100, 3))), (254, 254)
     ),
     "jpeg on its side": (encoded(NOISE, dpi=(300, 150), exif=exif_with(300, 150, 2, 6)), (150, 300)),
+    "jpeg of photoshop without jfif": (
+        with_photoshop_resolution(without_a_density(encoded(NOISE)), 300, 150), (300, 150)
+    ),
+    "cmyk of photoshop": (with_photoshop_resolution(encoded(NOISE.convert("CMYK")), 300, 150), (300, 150)),
+    "jfif that photoshop contradicts": (
+        with_photoshop_resolution(encoded(NOISE, dpi=(300, 150)), 72, 72), (300, 150)
+    ),
     "tiff": (encoded(NOISE, "TIFF", dpi=(300, 150)), (300, 150)),
     "tiff in centimetres": (
         encoded(NOISE, "TIFF", resolution_unit="cm", x_resolution=100, y_resolution=50), (254, 127)

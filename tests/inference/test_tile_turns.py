@@ -1,4 +1,4 @@
-"""Tiles of users take turns at Triton, whoever has more of them waiting."""
+"""Tiles of users take turns at Triton, however many of them wait for each user."""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import json
 import re
 from typing import Any
 
@@ -48,7 +49,6 @@ MANAGERS = {
     "auth": ("AUTH", "AUDIT"),
     "billing": ("BILLING",),
     "outbound": ("OUTBOUND",),
-    "gateway": ("LIMITS",),
 }
 CONSUMERS = [(name, *consumer) for name in NAMES for consumer in TABLE[name].consumes]
 
@@ -138,28 +138,36 @@ async def test_a_credential_cannot_answer_in_place_of_the_broker(stores: Stores,
         assert await heard.may_publish(*(f"_INBOX.service.{other}.x" for other in NAMES)) == []
 
 
-async def test_a_message_that_a_stream_republished_is_refused(stores: Stores, operator: Any) -> None:
+@pytest.mark.parametrize("way", ["republished", "taken from another stream"])
+async def test_a_message_that_the_broker_copied_is_refused(stores: Stores, operator: Any, way: str) -> None:
     handled: list[bytes] = []
 
     async def handle(data: bytes) -> None:
         handled.append(data)
 
     name, stream = "images.objects_dropped", importlib.import_module("billing.events").EVENTS
+    before = (await operator.stream_info("IMAGES")).config
     consumer = messages.Consumer(stream="IMAGES", durable="images-objects", subjects=(name,))
     async with (
         bus.connection(stores.nats_url("billing"), "billing", Readiness()) as billing,
         bus.connection(stores.nats_url("images"), "images", Readiness()) as images,
     ):
         await operator.purge_stream("IMAGES")
-        republish = api.RePublish(src="billing.plan_changed", dest=name)
+        dest = name if way == "republished" else "$JS.API.STREAM.UPDATE.IMAGES"
+        republish = api.RePublish(src="billing.plan_changed", dest=dest)
         await billing.jetstream().update_stream(stream.evolve(republish=republish))
-        await billing.jetstream().publish("billing.plan_changed", b"forged")
+        transform = api.SubjectTransform(src="billing.usage_changed", dest=name)
+        source = api.StreamSource(name="BILLING", subject_transforms=[transform])
+        changed = json.dumps(before.evolve(sources=[source]).as_dict()).encode()
+        for subject in ("billing.plan_changed", "billing.usage_changed"):
+            await billing.jetstream().publish(subject, changed)
         await until(lambda: has_messages(operator, "IMAGES", 1))
         await operator.publish(name, b"genuine")
         consuming = asyncio.create_task(bus.consume(images.jetstream(), consumer, handle))
         await until(lambda: bool(handled))
         consuming.cancel()
         await asyncio.wait({consuming})
+    await operator.update_stream(before)
     await bus.declare(operator, stream)
 
     assert handled == [b"genuine"]

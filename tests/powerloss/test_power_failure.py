@@ -30,7 +30,7 @@ from tests.upgrade.load import Clients, load
 FAILURES = int(os.environ.get("FAILURES") or 5)
 SEED = os.environ.get("SEED") or secrets.token_hex(4)
 MOST_UPLOADS = 12
-"""The power fails after at most so many more uploads have been accepted."""
+"""The most uploads that are still accepted before the power fails."""
 DISKS = ("postgres", "nats")
 
 

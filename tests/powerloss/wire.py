@@ -11,7 +11,7 @@ VERSION = (7, 31)
 LARGEST_WRITE = 128 << 10
 BUFFER = LARGEST_WRITE + (64 << 10)
 CACHE_SECONDS = 60
-"""The kernel may trust names and sizes for so long, because all changes pass through it."""
+"""The time for which the kernel may trust names and sizes. All changes pass through it."""
 
 
 class Operation(IntEnum):

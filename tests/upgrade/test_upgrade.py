@@ -17,7 +17,7 @@ from tests.upgrade.replicas import NEW, OLD, Replicas
 USERS = 3
 SERVERS_FIRST = ("auth", "billing", "images", "outbound", "inference", "gateway")
 RESULTS = 2
-"""Each client checks so many results at each step."""
+"""Results that each client checks at each step."""
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""Write the generated parts of the clients: the models of both, and the synchronous twin of the Python one.
+"""Write the generated parts of the clients: the models of both, the table of formats of the Python client and
+of the console, and the synchronous twin of the Python client.
 
 With --check it changes nothing, and fails if a file is not current.
 """
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from generator.formats import render_python, render_typescript
 from generator.models import described_answers, render_models
 from generator.twin import to_sync
 from generator.typescript import render_interfaces
@@ -15,6 +17,7 @@ from generator.typescript import render_interfaces
 PACKAGE = Path(__file__).parents[1] / "loupe_client"
 ROOT = Path(__file__).parents[3]
 TYPESCRIPT_MODELS = ROOT / "clients" / "typescript" / "src" / "models.ts"
+CONSOLE_FORMATS = ROOT / "console" / "src" / "api" / "formats.ts"
 
 
 def formatted(text: str, path: Path) -> str:
@@ -31,6 +34,9 @@ def generated() -> Iterator[tuple[Path, str]]:
     models = PACKAGE / "models.py"
     yield models, formatted(render_models(schemas, names), models)
     yield TYPESCRIPT_MODELS, render_interfaces(schemas, names)
+    formats = PACKAGE / "formats.py"
+    yield formats, formatted(render_python(), formats)
+    yield CONSOLE_FORMATS, render_typescript()
     for source in sorted((PACKAGE / "_async").glob("*.py")):
         target = PACKAGE / "_sync" / source.name
         yield target, formatted(to_sync(source.read_text(), source.name), target)

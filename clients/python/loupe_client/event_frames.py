@@ -18,7 +18,7 @@ class Event:
     """Something that happened to an image or a batch."""
 
     type: str
-    """Such as `image.completed`. `reset` says that events were lost: read your lists again."""
+    """The type, such as `image.completed`. `reset` says that events were lost: read your lists again."""
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     """The image or the batch as the API shows it; `{"id": 42, "deleted": True}` if it is gone."""
     id: str = ""

@@ -106,7 +106,7 @@ class AcceptedBatch(Answer):
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
     stage: BatchStage
-    """What happens now."""
+    """The present stage of the batch."""
 
 
 class AcceptedBatchImage(Answer):
@@ -143,7 +143,7 @@ class AcceptedBatchImage(Answer):
     estimated_seconds: int | None = None
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
-    """What the result lacks of the original, such as pages that were left out."""
+    """Parts of the original that the result lacks, such as pages."""
     reference: str | None = None
     """Your own name for the item of a manifest; null if it has none."""
 
@@ -180,7 +180,7 @@ class AcceptedImage(Answer):
     estimated_seconds: int | None = None
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
-    """What the result lacks of the original, such as pages that were left out."""
+    """Parts of the original that the result lacks, such as pages."""
     reference: str | None = None
     """Your own name for the item of a manifest; null if it has none."""
 
@@ -193,13 +193,13 @@ class AuditEntry(Answer):
     event: AuditEvent
     """The name of the event. Names never change their meaning."""
     description: str
-    """What happened, for a person."""
+    """The event, for a person."""
     actor: AuditActor
     """Who caused it."""
     client_address: str | None = None
     """The network address of the client, of IPv6 the network; null if it is not known."""
     user_agent: str | None = None
-    """What the client said that it is; null if it said nothing."""
+    """The client's `User-Agent`; null if it sent none."""
     request_id: str | None = None
     """The `X-Request-Id` of the request; null if there was none."""
     details: dict[str, Any]
@@ -242,7 +242,7 @@ class Batch(Answer):
     webhook_url: str | None = None
     """The address that gets the end; null if the upload named none."""
     stage: BatchStage
-    """What happens now."""
+    """The present stage of the batch."""
 
 
 class BatchImage(Answer):
@@ -307,7 +307,7 @@ class BatchImage(Answer):
     estimated_seconds: int | None = None
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
-    """What the result lacks of the original, such as pages that were left out."""
+    """Parts of the original that the result lacks, such as pages."""
     earlier_errors: list[EarlierFailure] = []
     """The errors before each retry, oldest first, at most 20."""
     original_url: str | None = None
@@ -467,12 +467,12 @@ class Event(Answer):
     """The data of an event of `GET /api/events`."""
 
     type: EventType
-    """What happened."""
+    """The type of the event."""
     timestamp: datetime
     """When it happened."""
     data: dict[str, Any] | None = None
-    """What GET answers about the image or batch when the event is sent; a batch without its images. Of
-    what was deleted: only `id` and `deleted`. Null in `reset`.
+    """The image or batch as GET answers it when the event is sent; a batch without its images. After a
+    deletion only `id` and `deleted`. Null in `reset`.
     """
 
 
@@ -549,7 +549,7 @@ class Image(Answer):
     estimated_seconds: int | None = None
     """Seconds until the result; null after the end, or while nothing is known yet."""
     warnings: list[ImageWarning] = []
-    """What the result lacks of the original, such as pages that were left out."""
+    """Parts of the original that the result lacks, such as pages."""
     earlier_errors: list[EarlierFailure] = []
     """The errors before each retry, oldest first, at most 20."""
     original_url: str | None = None
@@ -595,7 +595,7 @@ class ImageWarning(Answer):
     field: str
     """The field of the upload that it is about."""
     message: str
-    """What was left out, and why, for a person."""
+    """The part that is missing, and why, for a person."""
 
 
 class Level(Answer):
@@ -621,7 +621,7 @@ class Limit(Answer):
     value: int | None = None
     """The limit; null if there is none."""
     unit: str
-    """What the limit counts."""
+    """The unit of the limit."""
 
 
 class Model(Answer):
@@ -686,7 +686,7 @@ class OfferedPlan(Answer):
     price: int | None = None
     """The price of a month; null if it is by agreement."""
     features: list[str] = []
-    """What the plan allows."""
+    """The features of the plan."""
     limits: list[Limit] = []
     """The limits of the plan."""
     max_scale: int
@@ -703,7 +703,7 @@ class Plan(Answer):
     price: int | None = None
     """The price of a month; null if it is by agreement."""
     features: list[str] = []
-    """What the plan allows."""
+    """The features of the plan."""
     limits: list[Limit] = []
     """The limits of the plan."""
 
@@ -718,7 +718,7 @@ class Previews(Answer):
     result_url: str | None = None
     """The same of the result."""
     pyramids: list[Side] = []
-    """Which of the two pictures `getPyramid` has."""
+    """The pictures that `getPyramid` has."""
 
 
 class PricingPlan(Answer):
@@ -767,9 +767,9 @@ class ServedModel(Answer):
     name: str
     """The name, as `model` of an upload."""
     description: str
-    """What the model does."""
+    """The effect of the model."""
     best_for: str
-    """What the model is best for."""
+    """The pictures that the model suits best."""
     is_default: bool
     """True for the model that is used if an upload names none."""
     scales: list[ScaleFactor] = []
@@ -777,7 +777,7 @@ class ServedModel(Answer):
     network: str | None = None
     """The neural network; null for `auto`."""
     source: str | None = None
-    """Where the network was published; null for `auto`."""
+    """The origin of the network; null for `auto`."""
     licence: str | None = None
     """The licence of the weights; null for `auto`."""
     title: str | None = None
@@ -846,7 +846,7 @@ class Tile(Answer):
     """A part of a picture, as a WebP in a larger file."""
 
     offset: int
-    """Where the tile begins in the file."""
+    """The offset of the tile in the file, in bytes."""
     bytes: int
     """The length of the tile."""
 
@@ -859,7 +859,7 @@ class Token(Answer):
     name: str
     """The label of the token."""
     abilities: list[Ability] = []
-    """What the token allows."""
+    """The abilities of the token."""
     last_used_at: datetime | None = None
     """When the token was last used, to the minute; null if never."""
     created_at: datetime
@@ -885,7 +885,7 @@ class Usage(Answer):
     image_uploads: ImageUploads
     """The images of this month."""
     features: list[str] = []
-    """What the plan allows."""
+    """The features of the plan."""
 
 
 class UsageEntry(Answer):
@@ -907,7 +907,7 @@ class UsageHistory(Answer):
     """Your images by day or by month."""
 
     by: UsageStep
-    """What each entry sums up."""
+    """The time that each entry sums up."""
     entries: list[UsageEntry] = []
     """One for each day or month, oldest first, also for those without images."""
 

@@ -36,9 +36,9 @@ class Options(TypedDict, total=False):
     dpi: int | None
     """The resolution of the result for print, in pixels an inch."""
     expires_in: int | None
-    """The server deletes the image so many seconds after its end; by default it is kept."""
+    """Seconds from the end of the image until the server deletes it. By default it is kept."""
     webhook_url: str | None
-    """Where the server sends the events of this upload, signed with the secret of the account."""
+    """The address to which the server sends the events of this upload, signed with the account's secret."""
 
 
 class Item(Options, total=False):

@@ -2,44 +2,24 @@
 
 from pathlib import Path
 
-HEAD_BYTES = 16
-STARTS = (
-    b"\xff\xd8\xff",  # JPEG
-    b"\x89PNG",
-    b"GIF8",
-    b"BM",
-    b"II*\0",  # TIFF
-    b"MM\0*",
-    b"II+\0",  # BigTIFF
-    b"MM\0+",
-    b"\xff\x0a",  # JPEG XL
-    b"\0\0\0\x0cJXL ",
-)
-SUFFIXES = {
-    "jpeg": ".jpg",
-    "jpg": ".jpg",
-    "png": ".png",
-    "webp": ".webp",
-    "tiff": ".tif",
-    "avif": ".avif",
-    "jxl": ".jxl",
-}
+from loupe_client.formats import FORMATS
+
+HEAD_BYTES = 64
+SUFFIXES = {choice: each.suffixes[0] for each in FORMATS for choice in each.choices}
 """The suffix of a result by its format."""
-SAME = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif", ".apng": ".png"}
+SAME = {suffix: each.suffixes[0] for each in FORMATS for suffix in each.suffixes[1:]} | {
+    ".jpe": ".jpg",
+    ".apng": ".png",
+}
 """Suffixes that stand for the same format as another one."""
-BECOMES = {".bmp": ".png", ".heic": ".jpg", ".heif": ".jpg", ".hif": ".jpg"}
-"""Formats that are read and not written, and the usual suffix of their results."""
+NOT_IN_BROWSERS = tuple(suffix for each in FORMATS if not each.is_for_browsers for suffix in each.suffixes)
 
 
 def may_be_picture(path: Path) -> bool:
     """Return whether a file begins like a picture. Raise `OSError` if it cannot be read."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    is_webp = head.startswith(b"RIFF") and head[8:12] == b"WEBP"
-    is_box = head[4:8] == b"ftyp"  # HEIC and AVIF, and videos, which the server refuses by their brand
-    brand = head[8:12]
-    is_video = brand in (b"isom", b"mp41", b"mp42", b"qt  ", b"M4V ", b"M4A ", b"3gp4", b"3gp5")
-    return head.startswith(STARTS) or is_webp or (is_box and not is_video)
+    return any(each.signature and each.signature.match(head) for each in FORMATS)
 
 
 def is_same_format(suffix: str, other: str) -> bool:
@@ -59,4 +39,8 @@ def expected_suffix(source_suffix: str, chosen_format: str | None) -> str:
     if chosen_format:
         wanted = SUFFIXES.get(chosen_format.lower(), f".{chosen_format.lower()}")
         return source_suffix if is_same_format(source_suffix, wanted) else wanted
-    return BECOMES.get(source_suffix.lower(), source_suffix)
+    source = source_suffix.lower()
+    return next(
+        (each.result_suffix for each in FORMATS if source in each.suffixes and not each.choices),
+        source_suffix,
+    )

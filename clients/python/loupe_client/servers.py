@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from loupe_client.errors import InvalidInput, NotConfigured
 
 LOCAL_STACK = Path(".loupe") / "local.json"
-"""Where `make up` describes the Loupe that it runs, below the folder of the clone."""
+"""The file in which `make up` describes the Loupe that it runs, below the folder of the clone."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Server:
     """Its address without a path, such as `https://loupe.example.com`."""
     token: str = field(default="", repr=False)
     found_in: str = "the call"
-    """Where the address was found, for a person."""
+    """The place where the address was found, for a person."""
 
 
 def find_server(

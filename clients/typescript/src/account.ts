@@ -16,7 +16,7 @@ import type { Call } from "./options.js";
 import { type Listing, pages } from "./pages.js";
 import type { Query, Transport } from "./transport.js";
 
-/** What proves that the owner of the account asks. */
+/** The proof that the request comes from the owner of the account. */
 export interface Proof extends Call {
   currentPassword?: string;
   /** A code of the second factor. */

@@ -9,15 +9,15 @@ import type { Transport } from "./transport.js";
 import { Waiting } from "./waiting.js";
 import { saveTo } from "#platform";
 
-/** What `submit` takes. */
+/** The options of `submit`. */
 export interface BatchSubmission extends Submission {
   /** The label of the batch. */
   name?: string;
 }
 
-/** What `create` takes. */
+/** The options of `create`. */
 export interface ManifestSubmission extends BatchSubmission {
-  /** What happens to an item that is refused: all are (`reject`, the default), or it fails alone. */
+  /** The effect of a refused item: all are refused (`reject`, the default), or it fails alone. */
   onError?: "reject" | "skip" | (string & {});
 }
 

@@ -11,7 +11,7 @@ import { Tokens } from "./tokens.js";
 import { type Request, Transport } from "./transport.js";
 import { Webhooks } from "./webhooks.js";
 
-/** Which server is used, as whom, and how patiently. */
+/** The server, the token, and how patiently the client waits. */
 export interface LoupeOptions {
   /**
    * The address of the server. In Node it is found without being given: in `LOUPE_URL`, in the profile that
@@ -30,7 +30,7 @@ export interface LoupeOptions {
   log?: (message: string) => void;
 }
 
-/** What `upscale` takes. */
+/** The options of `upscale`. */
 export interface Upscaling extends ImageSubmission, Wait<Image> {}
 
 /** A client of Loupe. Nothing is sent before the first call. */

@@ -3,7 +3,7 @@ import type { Batch, EventType, Image } from "./models.js";
 
 /** Something that happened to an image or a batch. */
 export interface LoupeEvent {
-  /** Such as `image.completed`. `reset` says that events were lost: read your lists again. */
+  /** The type, such as `image.completed`. `reset` says that events were lost: read your lists again. */
   type: EventType;
   /** The image or the batch as the API shows it; `{ id: 42, deleted: true }` if it is gone. */
   data: Record<string, unknown>;

@@ -9,9 +9,9 @@ import { failureOf, type Query, type Transport } from "./transport.js";
 /** The server sends a comment every 15 seconds. After this silence the connection is dead. */
 const SILENT_MS = 60_000;
 
-/** Which events are followed, and from where. */
+/** The events to follow, and the position from which on. */
 export interface Following {
-  /** Such as `["image.completed", "image.failed"]`; all by default. */
+  /** The types, such as `["image.completed", "image.failed"]`. All by default. */
   types?: string[];
   imageId?: number;
   batchId?: number;
@@ -22,7 +22,7 @@ export interface Following {
   signal?: AbortSignal;
 }
 
-/** What happens to the images and batches of the user. */
+/** Events about the images and batches of the user. */
 export class Events {
   constructor(private readonly transport: Transport) {}
 

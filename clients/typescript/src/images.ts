@@ -11,13 +11,13 @@ import { put } from "./uploads.js";
 import { Waiting } from "./waiting.js";
 import { isFolder, saveTo } from "#platform";
 
-/** What `submit` takes. */
+/** The options of `submit`. */
 export interface ImageSubmission extends Submission {
   /** The name of the picture; by default that of the file. */
   filename?: string;
 }
 
-/** What downloads take. */
+/** The options of downloads. */
 export interface DownloadCall extends Call {
   /** Gets the length of each piece. */
   onBytes?: (length: number) => void;

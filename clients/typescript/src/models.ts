@@ -40,7 +40,7 @@ export interface AcceptedBatch {
   target_height: number | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
-  /** What happens now. */
+  /** The present stage of the batch. */
   stage: BatchStage;
 }
 
@@ -76,7 +76,7 @@ export interface AcceptedBatchImage {
   queue_position: number | null;
   /** Seconds until the result; null after the end, or while nothing is known yet. */
   estimated_seconds: number | null;
-  /** What the result lacks of the original, such as pages that were left out. */
+  /** Parts of the original that the result lacks, such as pages. */
   warnings: ImageWarning[];
   /** Your own name for the item of a manifest; null if it has none. */
   reference: string | null;
@@ -112,7 +112,7 @@ export interface AcceptedImage {
   queue_position: number | null;
   /** Seconds until the result; null after the end, or while nothing is known yet. */
   estimated_seconds: number | null;
-  /** What the result lacks of the original, such as pages that were left out. */
+  /** Parts of the original that the result lacks, such as pages. */
   warnings: ImageWarning[];
   /** Your own name for the item of a manifest; null if it has none. */
   reference: string | null;
@@ -127,13 +127,13 @@ export interface AuditEntry {
   id: string;
   /** The name of the event. Names never change their meaning. */
   event: AuditEvent;
-  /** What happened, for a person. */
+  /** The event, for a person. */
   description: string;
   /** Who caused it. */
   actor: AuditActor;
   /** The network address of the client, of IPv6 the network; null if it is not known. */
   client_address: string | null;
-  /** What the client said that it is; null if it said nothing. */
+  /** The client's `User-Agent`; null if it sent none. */
   user_agent: string | null;
   /** The `X-Request-Id` of the request; null if there was none. */
   request_id: string | null;
@@ -143,7 +143,7 @@ export interface AuditEntry {
   occurred_at: string;
 }
 
-/** What happened. */
+/** The name of an event. */
 export type AuditEvent =
   | "account.blocked"
   | "account.created"
@@ -222,7 +222,7 @@ export interface Batch {
   target_height: number | null;
   /** The address that gets the end; null if the upload named none. */
   webhook_url: string | null;
-  /** What happens now. */
+  /** The present stage of the batch. */
   stage: BatchStage;
 }
 
@@ -286,7 +286,7 @@ export interface BatchImage {
   queue_position: number | null;
   /** Seconds until the result; null after the end, or while nothing is known yet. */
   estimated_seconds: number | null;
-  /** What the result lacks of the original, such as pages that were left out. */
+  /** Parts of the original that the result lacks, such as pages. */
   warnings: ImageWarning[];
   /** The errors before each retry, oldest first, at most 20. */
   earlier_errors: EarlierFailure[];
@@ -306,8 +306,8 @@ export interface BatchImage {
 }
 
 /**
- * What happens to a batch now: its files are fetched, it waits for a worker, it is worked on, or it
- * has ended.
+ * The stage of a batch: its files are fetched, it waits for a worker, it is worked on, or it has
+ * ended.
  */
 export type BatchStage = "fetching" | "queued" | "working" | "done" | (string & {});
 
@@ -562,19 +562,19 @@ export interface EstimatedSeconds {
 
 /** The data of an event of `GET /api/events`. */
 export interface Event {
-  /** What happened. */
+  /** The type of the event. */
   type: EventType;
   /** When it happened. */
   timestamp: string;
   /**
-   * What GET answers about the image or batch when the event is sent; a batch without its images. Of
-   * what was deleted: only `id` and `deleted`. Null in `reset`.
+   * The image or batch as GET answers it when the event is sent; a batch without its images. After a
+   * deletion only `id` and `deleted`. Null in `reset`.
    */
   data: Record<string, unknown> | null;
 }
 
 /**
- * What happened. `reset`: something was missed, so read your lists again. A cancelled image is
+ * The type of an event. `reset`: something was missed, so read your lists again. A cancelled image is
  * `image.failed` with the code `cancelled`. The end of a batch comes after those of its images.
  */
 export type EventType =
@@ -666,7 +666,7 @@ export interface Image {
   queue_position: number | null;
   /** Seconds until the result; null after the end, or while nothing is known yet. */
   estimated_seconds: number | null;
-  /** What the result lacks of the original, such as pages that were left out. */
+  /** Parts of the original that the result lacks, such as pages. */
   warnings: ImageWarning[];
   /** The errors before each retry, oldest first, at most 20. */
   earlier_errors: EarlierFailure[];
@@ -714,7 +714,7 @@ export interface ImageUploads {
 export interface ImageWarning {
   /** The field of the upload that it is about. */
   field: string;
-  /** What was left out, and why, for a person. */
+  /** The part that is missing, and why, for a person. */
   message: string;
 }
 
@@ -738,7 +738,7 @@ export interface Limit {
   key: string;
   /** The limit; null if there is none. */
   value: number | null;
-  /** What the limit counts. */
+  /** The unit of the limit. */
   unit: string;
 }
 
@@ -800,7 +800,7 @@ export interface OfferedPlan {
   slug: string;
   /** The price of a month; null if it is by agreement. */
   price: number | null;
-  /** What the plan allows. */
+  /** The features of the plan. */
   features: string[];
   /** The limits of the plan. */
   limits: Limit[];
@@ -816,7 +816,7 @@ export interface Plan {
   slug: string;
   /** The price of a month; null if it is by agreement. */
   price: number | null;
-  /** What the plan allows. */
+  /** The features of the plan. */
   features: string[];
   /** The limits of the plan. */
   limits: Limit[];
@@ -828,7 +828,7 @@ export interface Previews {
   original_url: string | null;
   /** The same of the result. */
   result_url: string | null;
-  /** Which of the two pictures `getPyramid` has. */
+  /** The pictures that `getPyramid` has. */
   pyramids: Side[];
 }
 
@@ -875,9 +875,9 @@ export type ScaleFactor = 2 | 3 | 4 | (number & {});
 export interface ServedModel {
   /** The name, as `model` of an upload. */
   name: string;
-  /** What the model does. */
+  /** The effect of the model. */
   description: string;
-  /** What the model is best for. */
+  /** The pictures that the model suits best. */
   best_for: string;
   /** True for the model that is used if an upload names none. */
   is_default: boolean;
@@ -885,7 +885,7 @@ export interface ServedModel {
   scales: ScaleFactor[];
   /** The neural network; null for `auto`. */
   network: string | null;
-  /** Where the network was published; null for `auto`. */
+  /** The origin of the network; null for `auto`. */
   source: string | null;
   /** The licence of the weights; null for `auto`. */
   licence: string | null;
@@ -955,7 +955,7 @@ export type SubscriptionStatus = "active" | "trialing" | "canceled" | "past_due"
 
 /** A part of a picture, as a WebP in a larger file. */
 export interface Tile {
-  /** Where the tile begins in the file. */
+  /** The offset of the tile in the file, in bytes. */
   offset: number;
   /** The length of the tile. */
   bytes: number;
@@ -967,7 +967,7 @@ export interface Token {
   id: number;
   /** The label of the token. */
   name: string;
-  /** What the token allows. */
+  /** The abilities of the token. */
   abilities: Ability[];
   /** When the token was last used, to the minute; null if never. */
   last_used_at: string | null;
@@ -991,7 +991,7 @@ export interface Usage {
   plan: string;
   /** The images of this month. */
   image_uploads: ImageUploads;
-  /** What the plan allows. */
+  /** The features of the plan. */
   features: string[];
 }
 
@@ -1011,13 +1011,13 @@ export interface UsageEntry {
 
 /** Your images by day or by month. */
 export interface UsageHistory {
-  /** What each entry sums up. */
+  /** The time that each entry sums up. */
   by: UsageStep;
   /** One for each day or month, oldest first, also for those without images. */
   entries: UsageEntry[];
 }
 
-/** What each entry sums up. */
+/** The time that each entry sums up. */
 export type UsageStep = "day" | "month" | (string & {});
 
 /** A person with an account. */
@@ -1068,7 +1068,7 @@ export interface Webhook {
   updated_at: string;
 }
 
-/** What happened. */
+/** The type of an event. */
 export type WebhookEventType =
   | "image.accepted"
   | "image.completed"

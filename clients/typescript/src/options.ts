@@ -27,9 +27,9 @@ export interface Options {
   metadata?: "strip" | "keep" | (string & {});
   /** The resolution of the result for print, in pixels an inch. */
   dpi?: number;
-  /** The server deletes the image so many seconds after its end; by default it is kept. */
+  /** Seconds from the end of the image until the server deletes it. By default it is kept. */
   expiresIn?: number;
-  /** Where the server sends the events of this upload, signed with the secret of the account. */
+  /** The address to which the server sends the events of this upload, signed with the account's secret. */
   webhookUrl?: string;
 }
 
@@ -41,13 +41,13 @@ export interface Item extends Options {
   reference?: string;
 }
 
-/** What every call takes. */
+/** The options of every call. */
 export interface Call {
   /** Aborts the call. It then rejects with the reason of the signal. */
   signal?: AbortSignal;
 }
 
-/** What every call takes that submits something. */
+/** The options of every call that submits something. */
 export interface Submission extends Call, Options {
   /**
    * Names this call: repeating it with the same key within 24 hours returns the same answer. Without
@@ -56,7 +56,7 @@ export interface Submission extends Call, Options {
   idempotencyKey?: string;
 }
 
-/** What every wait takes. */
+/** The options of every wait. */
 export interface Wait<Thing> extends Call {
   /** Rejects with `WaitTimedOut` after these milliseconds. Without it the wait has no end. */
   timeoutMs?: number;

@@ -1,7 +1,7 @@
 /** Reads lists of the API page by page. */
 import type { Query, Transport } from "./transport.js";
 
-/** Which entries of a list are wanted. */
+/** The entries of a list to return. */
 export interface Listing {
   status?: string;
   /** How many entries one request brings, 1 to 100. */

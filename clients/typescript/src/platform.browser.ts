@@ -1,4 +1,4 @@
-/** What pages cannot do: read paths, the environment, and the profile of `loupe login`. */
+/** Stands in for the abilities that pages lack: reading paths, the environment, and the profile of `loupe login`. */
 import { InvalidInput } from "./errors.js";
 import type { Server } from "./servers.js";
 

@@ -1,4 +1,4 @@
-/** What Node can do and pages cannot: read and write paths, and find the server that `loupe login` stored. */
+/** Does what only Node can: reads and writes paths, and finds the server that `loupe login` stored. */
 import { randomBytes } from "node:crypto";
 import { openAsBlob, readFileSync } from "node:fs";
 import { open, rename, rm, stat } from "node:fs/promises";

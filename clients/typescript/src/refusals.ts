@@ -1,4 +1,4 @@
-/** Which class of error each refusal of the API is. */
+/** Turns each refusal of the API into its class of error. */
 import {
   ApiError,
   BadRequest,

@@ -1,4 +1,4 @@
-/** Where the bytes of a picture come from: a path, a link that the server fetches, bytes, or a stream. */
+/** The sources of a picture's bytes: a path, a link that the server fetches, bytes, or a stream. */
 import { InvalidInput } from "./errors.js";
 import { openFile } from "#platform";
 

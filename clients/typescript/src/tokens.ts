@@ -3,9 +3,9 @@ import type { Ability, NewToken, Token, Tokens as TokenList } from "./models.js"
 import type { Call } from "./options.js";
 import type { Transport } from "./transport.js";
 
-/** What a new token may do, and what proves that its owner asks. */
+/** The abilities of a new token, and the proof that the request comes from its owner. */
 export interface TokenWish extends Call {
-  /** Those of the own token by default. */
+  /** The abilities. By default they are those of the present token. */
   abilities?: Ability[];
   expiresAt?: Date;
   currentPassword?: string;

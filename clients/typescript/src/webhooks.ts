@@ -11,7 +11,7 @@ import type { Call } from "./options.js";
 import { type Listing, pages } from "./pages.js";
 import type { Transport } from "./transport.js";
 
-/** What a webhook can be changed to. */
+/** The changes of a webhook. */
 export interface WebhookChange extends Call {
   url?: string;
   /** The types of events that are sent; all by default. */

@@ -23,7 +23,7 @@ export class ApiError extends Error {
     super(message);
   }
 
-  /** What is wrong, for a person: the texts of the fields, or else the message. */
+  /** The fault, for a person: the texts of the fields, or else the message. */
   get sentence(): string {
     return Object.values(this.fields).flat().join(" ") || this.message;
   }

@@ -8,7 +8,7 @@ export type Mode = (typeof MODES)[number];
 interface Stage {
   pane: Size;
   view: View;
-  /** Where the pointer is, or where the keys have moved the lens. */
+  /** The place of the pointer, or of the lens that the keys have moved. */
   spot: Point;
   setSpot: (spot: Point) => void;
   isFit: boolean;

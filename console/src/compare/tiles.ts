@@ -1,4 +1,4 @@
-/** Which tiles of a pyramid are visible, and at which level. All functions are pure. */
+/** Finds the visible tiles of a pyramid, and their level. All functions are pure. */
 import type { Schemas } from "../api/client";
 import { offset, type Size, type View } from "./view";
 

@@ -1,4 +1,4 @@
-/** Which part of a picture is visible, and how large. All functions are pure. */
+/** Calculates the visible part of a picture, and its size. All functions are pure. */
 
 export interface Size {
   width: number;

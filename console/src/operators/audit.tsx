@@ -12,7 +12,7 @@ import { operatorTexts } from "./texts";
 
 type Entry = Operators["InstallationEntry"];
 
-/** What happened to all accounts, or to the one that the address of the page names. */
+/** The events of all accounts, or of the one that the address of the page names. */
 export function InstallationAudit() {
   const t = operatorTexts();
   const userId = Number(useLocation().query["user"] ?? 0);

@@ -5,7 +5,7 @@ import { Failure } from "../parts/failure";
 import { Pages, usePaged } from "../parts/paged";
 import { texts } from "../texts";
 
-/** What happened to the account: logins, changes, deletions. */
+/** The events of the account: logins, changes, deletions. */
 export function Audit() {
   const t = texts().audit;
   const { page, error, reload, turnTo } = usePaged((query) => bodyOf(api.GET("/api/audit", { params: { query } })));

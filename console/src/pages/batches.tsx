@@ -62,7 +62,7 @@ export function BatchProgress({ batch }: { batch: BatchState }) {
   );
 }
 
-/** What a person can do with a batch. */
+/** The actions on a batch. */
 export function BatchActions({ batch }: { batch: BatchState }) {
   const t = texts().batches;
   const retry = useAction(() => retryBatch(batch.id));

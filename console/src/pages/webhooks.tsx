@@ -20,7 +20,7 @@ const MORE: readonly Type[] = [
   "batch.failed",
   "batch.cancelled",
 ];
-/** What most receivers want. */
+/** The events that most receivers want. */
 const USUAL: readonly Type[] = ["image.completed", "image.failed"];
 
 /** The addresses that get events. */

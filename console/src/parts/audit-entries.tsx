@@ -10,7 +10,7 @@ interface Props<Kind extends Entry> {
   actorOf: (entry: Kind) => string | null | undefined;
 }
 
-/** What happened to accounts. */
+/** A list of the events of accounts. */
 export function AuditEntries<Kind extends Entry>({ entries, actorOf }: Props<Kind>) {
   return (
     <ul class="lines">

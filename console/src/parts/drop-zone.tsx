@@ -1,8 +1,14 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { FORMATS } from "../api/formats";
 import { add } from "../state/uploads";
-import { texts } from "../texts";
+import { fill, listOf, texts } from "../texts";
 import { filesOf } from "./dropped-files";
 import { LinkForm } from "./link-form";
+
+const READ = FORMATS.filter(({ isRead }) => isRead);
+const TITLES = READ.map(({ title }) => title);
+/** Browsers know by themselves that the other suffixes are pictures. */
+const ACCEPTED = ["image/*", ...READ.filter((each) => !each.isForBrowsers).flatMap((each) => each.suffixes)].join();
 
 /** Takes pictures that are dropped anywhere on the page, pasted, or chosen in a dialog. */
 export function DropZone() {
@@ -72,12 +78,12 @@ export function DropZone() {
       </div>
       {link !== undefined && <LinkForm key={link} link={link} />}
       <p class="quiet">
-        {t.formats}. {t.paste}
+        {fill(t.formats, { formats: listOf(TITLES) })}. {t.paste}
       </p>
       <p role="status" class="bad" hidden={!isEmpty}>
         {isEmpty && t.noPictures}
       </p>
-      <input ref={files} type="file" multiple hidden accept="image/*,.heic,.jxl" onChange={choose} data-files />
+      <input ref={files} type="file" multiple hidden accept={ACCEPTED} onChange={choose} data-files />
       <input
         ref={(input) => {
           folder.current = input;

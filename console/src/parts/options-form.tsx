@@ -1,19 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, bodyOf, type Schemas } from "../api/client";
+import { FORMATS } from "../api/formats";
 import { refusedOptions } from "../state/estimates";
 import { change, type Options, options, WITH_LEVELS, WITH_STRENGTH } from "../state/options";
 import { fill, texts } from "../texts";
 import { Field } from "./field";
 
-const FORMATS: Record<Schemas["OutputFormat"], string> = {
-  jpg: "JPEG",
-  jpeg: "JPEG",
-  png: "PNG",
-  webp: "WebP",
-  tiff: "TIFF",
-  avif: "AVIF",
-  jxl: "JPEG XL",
-};
 const SIZES: readonly Options["size"][] = ["2", "3", "4", "exact"];
 
 /** The options of the next pictures. */
@@ -38,13 +30,11 @@ export function OptionsForm() {
         <span>{t.format}</span>
         <select value={chosen.format} onChange={(event) => change({ format: event.currentTarget.value })}>
           <option value="">{t.sameFormat}</option>
-          {Object.entries(FORMATS)
-            .filter(([name]) => name !== "jpeg")
-            .map(([name, title]) => (
-              <option key={name} value={name}>
-                {title}
-              </option>
-            ))}
+          {FORMATS.filter(({ choice }) => choice).map(({ choice, title }) => (
+            <option key={choice} value={choice ?? ""}>
+              {title}
+            </option>
+          ))}
         </select>
       </label>
       <details>

@@ -9,7 +9,7 @@ interface Proof {
   name: "otp" | "current_password";
   text: string;
   setText: (text: string) => void;
-  /** What a request sends as proof: nothing before the API has asked. */
+  /** The fields that a request sends as proof. They are empty until the API has required them. */
   fields: { otp?: string; current_password?: string };
 }
 

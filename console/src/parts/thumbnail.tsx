@@ -4,7 +4,7 @@ import { previews } from "../state/uploads";
 
 interface Props {
   source: string | null | undefined;
-  /** What is shown where the source cannot be. */
+  /** Shown in place of a source that cannot be shown. */
   otherwise?: string | null | undefined;
   name: string;
 }

@@ -1,11 +1,12 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Schemas } from "../api/client";
+import { FORMATS } from "../api/formats";
 import { type Estimate, estimateOf, secondsOf } from "../state/estimates";
 import { chosen, remove, send, type Upload } from "../state/uploads";
 import { fill, texts } from "../texts";
 import { Thumbnail } from "./thumbnail";
 
-/** What is wrong with these fields is shown beside them. */
+/** Fields beside which their faults are shown. */
 const IN_OPTIONS = ["quality", "strength", "target_width", "target_height"];
 
 /** The chosen pictures before they are sent: what becomes of each, how long it takes, and what it costs. */
@@ -89,13 +90,13 @@ function ChosenRow({ upload }: { upload: Upload }) {
   );
 }
 
-/** Formats that Loupe reads and many browsers do not. */
-const UNSEEN = /\.(heic|heif|tiff?|jxl|avif)$/i;
+/** The suffixes of formats that Loupe reads and many browsers do not. */
+const UNSEEN = FORMATS.filter(({ isForBrowsers }) => !isForBrowsers).flatMap(({ suffixes }) => suffixes);
 
 function sizesOf({ size, file }: Upload, estimate: Estimate | undefined): string {
   const t = texts().upscale;
   if (size === undefined) return "…";
-  if (size === null) return UNSEEN.test(file.name) ? t.unseen : t.unknown;
+  if (size === null) return UNSEEN.some((suffix) => file.name.toLowerCase().endsWith(suffix)) ? t.unseen : t.unknown;
   const from = shown(size);
   return estimate?.result ? `${from} → ${shown(estimate.result)}` : from;
 }

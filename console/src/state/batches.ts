@@ -1,4 +1,4 @@
-/** What events have said about batches. Lists come from the API, and show the newer of both. */
+/** Batches as events have described them. Lists come from the API, and show the newer of both. */
 import { signal } from "@preact/signals";
 import { api, bodyOf, type Schemas } from "../api/client";
 

@@ -1,34 +1,23 @@
-/** What the API says about the chosen pictures before they are sent. Pictures of one size and format share it. */
+/** The API's estimates for the chosen pictures before they are sent. Pictures of one size and format share one. */
 import { computed, effect, signal } from "@preact/signals";
 import { api, ApiError, bodyOf, type Schemas } from "../api/client";
+import { FORMATS } from "../api/formats";
 import { type Options, options, toFields } from "./options";
 import { chosen, type Upload } from "./uploads";
 
 export type Estimate = Schemas["Estimate"];
-type Format = Schemas["OriginalFormat"];
 
 /** Every answer counts as a request, so pictures of further sizes are sent without one. */
 const MOST_ANSWERS = 12;
 const PAUSE_MS = 300;
-const FORMATS: Record<Format, true> = {
-  jpeg: true,
-  png: true,
-  webp: true,
-  bmp: true,
-  tiff: true,
-  gif: true,
-  avif: true,
-  jxl: true,
-  heic: true,
-};
 
 export const estimates = signal<ReadonlyMap<string, Estimate>>(new Map());
 
 /** Returns what pictures have in common that share an answer, or undefined while the size is not known. */
 export function kindOf({ size, file }: Pick<Upload, "size" | "file">): string | undefined {
   if (!size) return undefined;
-  const format = file.type.replace("image/", "");
-  return `${size.width} ${size.height} ${format in FORMATS ? format : ""}`;
+  const isKnown = FORMATS.some(({ mediaType, isRead }) => isRead && mediaType === file.type);
+  return `${size.width} ${size.height} ${isKnown ? file.type.replace("image/", "") : ""}`;
 }
 
 export function estimateOf(upload: Upload): Estimate | undefined {
@@ -58,7 +47,7 @@ async function ask(kind: string, chosenOptions: Options): Promise<[string, Estim
   return bodyOf(call).then((answer): [string, Estimate] => [kind, answer.data], () => undefined);
 }
 
-/** What the API refuses in the options, for the fields that show it. */
+/** The API's refusals of the options, for the fields that show them. */
 export const refusedOptions = computed(() => {
   const errors = [...estimates.value.values()].flatMap((each) => each.refusals).map((each) => each.errors);
   const fields: Record<string, string[]> = Object.assign({}, ...errors);

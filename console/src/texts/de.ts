@@ -51,7 +51,7 @@ export const de: Texts = {
     title: "Bilder größer machen",
     drop: "Bilder hierher ziehen",
     dropNow: "Loslassen, um sie auszuwählen",
-    formats: "JPEG, PNG, WebP, TIFF, GIF, AVIF, HEIC, JPEG XL oder BMP, je bis zu 10 MB",
+    formats: "{formats}, je bis zu 10 MB",
     choose: "Bilder auswählen",
     folder: "Ordner auswählen",
     link: "Von einer Adresse",

@@ -50,7 +50,7 @@ export const en = {
     title: "Make pictures larger",
     drop: "Drop pictures here",
     dropNow: "Let go to choose them",
-    formats: "JPEG, PNG, WebP, TIFF, GIF, AVIF, HEIC, JPEG XL or BMP, up to 10 MB each",
+    formats: "{formats}, up to 10 MB each",
     choose: "Choose pictures",
     folder: "Choose a folder",
     link: "From a link",

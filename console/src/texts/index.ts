@@ -31,6 +31,12 @@ export function fill(text: string, values: Record<string, string | number>): str
   return text.replace(/\{(\w+)\}/g, (found, name: string) => String(values[name] ?? found));
 }
 
+/** Returns the names as a list of alternatives, such as "PNG, TIFF or GIF". */
+export function listOf(names: readonly string[]): string {
+  const locale = language.value === "en" ? "en-GB" : language.value; // without a comma before "or"
+  return new Intl.ListFormat(locale, { type: "disjunction" }).format(names);
+}
+
 export function formatDate(instant: string, withTime = false): string {
   const style: Intl.DateTimeFormatOptions = withTime
     ? { dateStyle: "medium", timeStyle: "short" }

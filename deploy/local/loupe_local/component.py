@@ -136,7 +136,7 @@ class Component:
             child.signal(signal.SIGKILL)
 
     async def _until_restart_is_needed(self, pid: int) -> None:
-        """Return once the program is stuck, or so many of its processes have died that it must start anew."""
+        """Return once the program is stuck, or has lost too many of its processes to go on."""
         while self._count_losses(pid) < self.process.most_losses and not self.process.is_stuck():
             await asyncio.sleep(CHECK_SECONDS)
 

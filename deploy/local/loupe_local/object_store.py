@@ -184,7 +184,7 @@ def _port_option(name: str) -> str:
 def walls(store: ObjectStore) -> dict[str, str]:
     """Return the variables that let its servers accept only each other, by certificate and by token.
 
-    Without a certificate, whoever reaches a port of gRPC could make himself an administrator.
+    Without a certificate, anybody who reaches a port of gRPC could become an administrator.
     """
     folder = store.folder / CERTIFICATES
     pairs = {f"WEED_GRPC_{name}_CERT": str(folder / "tls.crt") for name in COMPONENTS}

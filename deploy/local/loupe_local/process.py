@@ -137,7 +137,7 @@ def process_tree(pid: int) -> set[psutil.Process]:
 
 
 async def survivors(members: set[psutil.Process], seconds: float) -> set[psutil.Process]:
-    """Wait for these processes to end, and return those that are still alive after so many seconds."""
+    """Wait up to `seconds` for these processes to end, and return those that are still alive."""
     deadline = asyncio.get_running_loop().time() + seconds
     while alive := {process for process in members if is_alive(process)}:
         if asyncio.get_running_loop().time() > deadline:

@@ -16,7 +16,7 @@ from typing import TextIO
 NAME_WIDTH = 22
 REDRAW_SECONDS = 0.25
 PLAIN_SECONDS = 5.0
-"""Where lines cannot be rewritten, a stage that takes long prints a line this often."""
+"""Time between two lines of a long stage, on an output whose lines cannot be rewritten."""
 
 
 class Stage:

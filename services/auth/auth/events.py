@@ -95,7 +95,7 @@ class Mails:
     async def notify_of_new_webhook(self, data: bytes) -> None:
         """Send a notice to the owner of a webhook that was added, or leads to another address.
 
-        It does not name the address, which whoever holds a stolen token may have chosen.
+        It does not name the address, which a thief of a token may have chosen.
         """
         event = outbound_pb2.WebhookAdded.FromString(data)
         await self._notify_owner(event.user_id, "webhook_added")

@@ -7,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links
 from auth.convert import user_to_proto
-from auth.domain import addresses, console_sessions, credentials, guesses, tokens, users
+from auth.domain import addresses, console_sessions, credentials, guess_limits, tokens, users
 from auth.servicer import Servicer
 from auth.tables import Token, User
 from common import errors, rpc, trace
@@ -32,7 +32,7 @@ class LoginMethods(Servicer):
         self, request: pb.StartConsoleSessionRequest, context: rpc.Context
     ) -> pb.StartConsoleSessionResponse:
         async def create(session: AsyncSession, user: User) -> str:
-            await guesses.remember_client(session, user.id or 0, trace.client_address.get())
+            await guess_limits.remember_client(session, user.id or 0, trace.client_address.get())
             return await console_sessions.start(session, user)
 
         user, text = await self._log_in(request.email, request.password, request.otp, create)
@@ -54,7 +54,7 @@ class LoginMethods(Servicer):
         async with self._sessions.begin() as session:
             refusal = await credentials.missing_for_login(session, user, otp, self._ring.cipher)
             if not credentials.is_guess(refusal, otp):  # a guess stays counted
-                await guesses.uncount(session, buckets, forgive=refusal is None)
+                await guess_limits.uncount(session, buckets, forgive=refusal is None)
             if refusal is None:
                 user = await users.get(session, user.id or 0)
                 text = await create(session, user)
@@ -101,7 +101,7 @@ class LoginMethods(Servicer):
         async with self._sessions.begin() as session:
             user = await credentials.reset_password(session, user, password_hash)
             await self._notify(session, user, "password_changed")
-            await guesses.remember_client(session, link.user_id, trace.client_address.get())
+            await guess_limits.remember_client(session, link.user_id, trace.client_address.get())
             await tokens.revoke_all(session, link.user_id)
         return pb.ResetPasswordResponse()
 
@@ -119,7 +119,7 @@ class LoginMethods(Servicer):
             reset_token=links.sign(self._secret, "reset", link.user_id, user.email, seal),
         )
 
-    async def _count_login(self, email: str) -> tuple[User | None, Sequence[guesses.Bucket]]:
+    async def _count_login(self, email: str) -> tuple[User | None, Sequence[guess_limits.Bucket]]:
         """Count a login before its password is checked. Refuse it after too many wrong ones.
 
         Return also the user who has the address, if there is one.
@@ -129,7 +129,7 @@ class LoginMethods(Servicer):
             async with self._sessions.begin() as session:
                 user = await users.find_by_email(session, email)
                 user_id = user.id if user else None
-                buckets = await guesses.buckets_of_login(
+                buckets = await guess_limits.buckets_of_login(
                     session,
                     users.normalize(email),
                     user_id or 0,
@@ -137,28 +137,28 @@ class LoginMethods(Servicer):
                     per_account=self._policy.guesses_per_account,
                     per_address=self._policy.guesses_per_address,
                 )
-                await guesses.count(session, buckets)
+                await guess_limits.count(session, buckets)
         except errors.ResourceExhausted:
             await self._record("sign_in.delayed", user_id=user_id)
             raise
         return user, buckets
 
-    async def _count_code(self, user: User, buckets: Sequence[guesses.Bucket]) -> guesses.Bucket:
+    async def _count_code(self, user: User, buckets: Sequence[guess_limits.Bucket]) -> guess_limits.Bucket:
         """Count a code before it is checked. Refuse it after too many wrong ones, from whatever address."""
-        bucket = guesses.bucket_of_codes(user.id or 0, per_account=self._policy.guesses_per_account)
+        bucket = guess_limits.bucket_of_codes(user.id or 0, per_account=self._policy.guesses_per_account)
         try:
             async with self._sessions.begin() as session:
-                await guesses.count(session, [bucket])
+                await guess_limits.count(session, [bucket])
         except errors.ResourceExhausted:
             await self._record("sign_in.delayed", user_id=user.id)
             async with self._sessions.begin() as session:
-                await guesses.uncount(session, buckets)
+                await guess_limits.uncount(session, buckets)
             raise
         return bucket
 
     async def _create_token(self, session: AsyncSession, user: User, device_name: str) -> tuple[Token, str]:
         """Create the token of a login or registration, and remember from where it came."""
-        await guesses.remember_client(session, user.id or 0, trace.client_address.get())
+        await guess_limits.remember_client(session, user.id or 0, trace.client_address.get())
         return await tokens.create_by_login(
             session, user, device_name, self._policy.token_expires_at, most=self._policy.tokens_per_user
         )

@@ -1,6 +1,6 @@
 """The gRPC methods of the second factor."""
 
-from auth.domain import guesses, second_factor, tokens, users
+from auth.domain import guess_limits, second_factor, tokens, users
 from auth.recording import record
 from auth.servicer import Proof, Servicer
 from common import errors, rpc, trace
@@ -25,17 +25,17 @@ class SecondFactorMethods(Servicer):
     ) -> pb.ConfirmSecondFactorResponse:
         principal = rpc.principal()
         tokens.require_all_abilities(principal.abilities)
-        bucket = guesses.bucket_of_user(principal.user_id, per_account=self._policy.guesses_per_account)
+        bucket = guess_limits.bucket_of_user(principal.user_id, per_account=self._policy.guesses_per_account)
         async with self._sessions.begin() as session:
-            await guesses.count(session, [bucket])
+            await guess_limits.count(session, [bucket])
         try:
             async with self._sessions.begin() as session:
                 user = await tokens.lock_caller(session, principal)
                 codes = await second_factor.confirm(session, user, request.otp, self._ring.cipher)
                 await self._notify(session, user, "factor_enabled")
-                await guesses.uncount(session, [bucket])
+                await guess_limits.uncount(session, [bucket])
                 here = trace.client_address.get()
-                await guesses.forget_clients(session, principal.user_id, except_client=here)
+                await guess_limits.forget_clients(session, principal.user_id, except_client=here)
         except errors.InvalidArgument:
             if request.otp:
                 await self._record("second_factor.refused", user_id=principal.user_id)

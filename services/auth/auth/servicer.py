@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from auth.domain import guesses, mail_requests, second_factor, users
+from auth.domain import guess_limits, mail_requests, second_factor, users
 from auth.key_ring import KeyRing
 from auth.passwords import Hasher
 from auth.policy import Policy
@@ -115,25 +115,25 @@ class Servicer:
 
     async def _matches(self, user: User, password: str) -> bool:
         """Return whether this is the user's password. Wrong ones are counted, and too many are refused."""
-        bucket = guesses.bucket_of_user(user.id or 0, per_account=self._policy.guesses_per_account)
+        bucket = guess_limits.bucket_of_user(user.id or 0, per_account=self._policy.guesses_per_account)
         async with self._sessions.begin() as session:
-            await guesses.count(session, [bucket])
+            await guess_limits.count(session, [bucket])
         is_right = await self._hasher.matches(password, user.password_hash)
         if is_right:
             async with self._sessions.begin() as session:
-                await guesses.uncount(session, [bucket])
+                await guess_limits.uncount(session, [bucket])
         return is_right
 
     async def _use_code(self, user_id: int, otp: str) -> bool:
         """Use up a code of the second factor. Wrong ones are counted, and too many are refused."""
-        bucket = guesses.bucket_of_user(user_id, per_account=self._policy.guesses_per_account)
+        bucket = guess_limits.bucket_of_user(user_id, per_account=self._policy.guesses_per_account)
         async with self._sessions.begin() as session:
-            await guesses.count(session, [bucket])
+            await guess_limits.count(session, [bucket])
         async with self._sessions.begin() as session:
             user = await users.lock_existing(session, user_id)
             is_right = await second_factor.use(session, user, otp, self._ring.cipher)
             if is_right:
-                await guesses.uncount(session, [bucket])
+                await guess_limits.uncount(session, [bucket])
             else:
                 await record(session, "second_factor.refused", user_id=user_id)
         return is_right

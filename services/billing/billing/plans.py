@@ -23,7 +23,7 @@ class Plan(BaseModel):
     images_per_month: int | None = Field(default=None, ge=0)
     max_scale: int = Field(ge=2, le=4)
     retention_days: int | None = Field(default=None, ge=1, le=3650)
-    """New images are deleted so many days after their end. None keeps them."""
+    """Days from the end of a new image until it is deleted. None keeps images."""
 
     def to_proto(self) -> pb.Plan:
         return pb.Plan(

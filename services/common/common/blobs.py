@@ -120,7 +120,7 @@ class Blobs:
             return await asyncio.to_thread(self._read, key)
 
     async def get_range(self, key: str, offset: int, length: int, *, version: Version | None = None) -> bytes:
-        """Return so many bytes of the object, from `offset` on. Raise `EOFError` if it has fewer.
+        """Return `length` bytes of the object, from `offset` on. Raise `EOFError` if it has fewer.
 
         Raise `Replaced` if a `version` is given, and the object has changed since.
         """

@@ -80,11 +80,13 @@ def span_attributes(name: str, kind: str, subject: str) -> dict[str, str | int]:
 
 
 def republisher_of(headers: Mapping[str, str] | None) -> str:
-    """Return the stream that has republished a message, or an empty string.
+    """Return the stream from which the broker has copied a message, or an empty string.
 
-    Receivers refuse such messages: whoever manages a stream could forge events so.
+    Receivers refuse such messages: the manager of a stream could forge events so, by having the broker
+    republish them, or having another stream take them from there under another subject.
     """
-    return (headers or {}).get("Nats-Stream", "")
+    given = headers or {}
+    return given.get("Nats-Stream") or given.get("Nats-Stream-Source", "").partition(" ")[0]
 
 
 async def process_message(
@@ -95,7 +97,7 @@ async def process_message(
     A message that another stream republished is refused.
     """
     if stream := republisher_of(message.headers):
-        cause = f"the stream {stream} republished it"
+        cause = f"the broker has copied it from the stream {stream}"
         LOG.error(
             "message refused", subject=message.subject, cause=cause, action="it is never delivered again"
         )
@@ -148,7 +150,7 @@ async def _handle_and_settle(
 
 
 async def give_back(message: Msg, seconds: float | None = None) -> None:
-    """Let the broker deliver the message again, at once or after so many seconds."""
+    """Let the broker deliver the message again, at once or after `seconds`."""
     with contextlib.suppress(nats.errors.Error):
         await message.nak(delay=seconds)
 

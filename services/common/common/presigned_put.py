@@ -24,7 +24,7 @@ def sign(
     at: datetime,
     expires: timedelta,
 ) -> str:
-    """Return the address with a signature that is valid from `at`, which is in UTC, for so long.
+    """Return the address with a signature that is valid from `at`, which is in UTC, for the time `expires`.
 
     `address` has no query. The client has to send all of these headers, with these values.
     """

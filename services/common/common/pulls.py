@@ -125,7 +125,7 @@ class Puller:
         await self._wait_until(lambda: any(not self._is_pulling(each) for each in durables), seconds)
 
     async def _wait_until(self, is_over: Callable[[], bool], seconds: float) -> None:
-        """Wait for a message, for `is_over`, or for so many seconds."""
+        """Wait until a message arrives, `is_over` holds, or `seconds` have passed."""
         ends_at = _clock() + seconds
         while not self._received and not is_over() and (rest := ends_at - _clock()) > 0:
             self._changed.clear()

@@ -14,7 +14,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from common import errors, log
-from common.messages import Consumer, Handler
+from common.messages import Consumer, Handler, republisher_of
 
 LOG = log.get(__name__)
 DEAD = "DEAD"
@@ -69,6 +69,8 @@ async def _handle_letter(js: JetStreamContext, consumer: Consumer, handle: Handl
         return f"there is no such letter: {log.error_text(error)}"
     if letter.subject != letters_of(consumer.stream, consumer.durable):
         return "the letter belongs to another consumer"
+    if stream := republisher_of(letter.headers):
+        return f"the letter was copied from the stream {stream}"
     try:
         await handle(letter.data or b"")
     except Exception as error:  # noqa: BLE001  the operator who redrives gets it

@@ -23,7 +23,7 @@ async def keep_empty(
 ) -> None:
     """Send rows until cancelled. They stay while the broker or the database is unavailable.
 
-    Whoever inserts rows notifies the channel that is named like the table.
+    Code that inserts rows notifies the channel that has the name of the table.
     """
     woken = asyncio.Event()
     async with asyncio.TaskGroup() as group:

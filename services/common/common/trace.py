@@ -31,7 +31,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 client_address: ContextVar[str] = ContextVar("client_address", default="")
 """The network address of the client behind a call, as the gateway found it. Empty if no client is known."""
 user_agent: ContextVar[str] = ContextVar("user_agent", default="")
-"""What the client behind a call says that it is, in printable ASCII. Empty if it says nothing."""
+"""The client's name for itself (`User-Agent`), in printable ASCII. Empty if it sends none."""
 
 NO_SPAN = contextlib.nullcontext(otel.INVALID_SPAN)
 _tracer = otel.get_tracer("loupe")

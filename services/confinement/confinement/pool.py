@@ -26,7 +26,7 @@ class PooledChild(Generic[LimitsT]):
     def __init__(self, limits: LimitsT, *arguments: str) -> None:
         self.limits = limits
         self.files = 0
-        """How many files it has got. Whoever sends a file counts it."""
+        """The number of files that were sent to it. The sender counts them."""
         self.process = ConfinedProcess(*arguments, json.dumps(asdict(limits)))
 
     @property

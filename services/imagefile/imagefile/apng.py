@@ -21,13 +21,14 @@ from imagefile.png import (
     Chunk,
     bytes_needed,
     chunk_of,
+    describing,
     inflates_to,
     sound_chunks,
 )
 
 ANIMATION, FRAME = b"acTL", b"fcTL"
 KEEP, CLEAR, RESTORE = 0, 1, 2
-"""What happens to a frame's area before the next frame: nothing, it becomes transparent, or as it was."""
+"""Disposal of a frame's area before the next frame: it stays, becomes transparent, or becomes as before."""
 REPLACE, BLEND = 0, 1
 """How a frame is drawn: instead of what is there, or over it."""
 FRAME_FORMAT, COUNTS_FORMAT = struct.Struct(">IIIIIHHBB"), struct.Struct(">II")
@@ -106,7 +107,7 @@ def read(data: bytes) -> Apng | None:
             plays, frames = _sound_frames(found, header)
     if count == 1 and not is_hidden:
         return None
-    return Apng(width, height, plays, count, frames, is_hidden, _common(found), header)
+    return Apng(width, height, plays, count, frames, is_hidden, _common(found, header), header)
 
 
 def _is_before_pixels(chunk: Chunk) -> bool:
@@ -192,13 +193,9 @@ def _frame(control: bytes, pixels: Iterable[memoryview]) -> Frame:
     return Frame(width, height, left, top, milliseconds, disposal, blending, tuple(pixels))
 
 
-def _common(found: list[Chunk]) -> bytes:
+def _common(found: list[Chunk], header: bytes) -> bytes:
     """Return the chunks that all frames need, without those that are damaged."""
     before, budget = list(takewhile(_is_before_pixels, found)), png_metadata.Budget()
     has_profile = any(chunk.kind == b"iCCP" for chunk in before)
     kinds = STRUCTURE if has_profile else (*STRUCTURE, *COLOURS)
-    return b"".join(
-        bytes(chunk.whole)
-        for chunk in before
-        if chunk.kind in kinds and png_metadata.describes(chunk.kind, chunk.body, budget)
-    )
+    return b"".join(describing(header, (chunk for chunk in before if chunk.kind in kinds), budget))

@@ -56,11 +56,9 @@ class Header:
         return (self.width * self.bits + 31) // 32 * 4
 
     @property
-    def most_pixel_bytes(self) -> int:
-        """The most that run lengths take: two bytes for each pixel and for each end of a row. A decoder needs
-        no bytes behind them. A file may repeat the end of a row without end.
-        """
-        return 2 * (self.width + 1) * abs(self.height) + 2
+    def pixel_bytes(self) -> int:
+        """The bytes of uncompressed pixels. Some writers omit what fills up the last row."""
+        return self.row_bytes * (abs(self.height) - 1) + (self.width * self.bits + 7) // 8
 
 
 def walk(data: bytes) -> None:
@@ -132,14 +130,14 @@ def shift_of(mask: int) -> int:
 
 
 def is_complete(data: bytes) -> bool:
-    """Return whether uncompressed pixels are all there, in rows of whole 32-bit words.
+    """Return whether uncompressed pixels are all there.
 
     Compressed pixels must only begin within the file. A palette has at most 256 colours.
     """
     header = read_header(data)
     if header.bits <= 8 and header.colours > MOST_COLOURS:
         return False
-    pixel_bytes = header.row_bytes * abs(header.height) if header.compression in UNCOMPRESSED else 1
+    pixel_bytes = header.pixel_bytes if header.compression in UNCOMPRESSED else 1
     return len(data) >= header.offset + pixel_bytes
 
 

@@ -15,7 +15,7 @@ POINTERS = (0x8769, 0x8825, 0xA005, 0x014A)
 """Tags whose values are offsets of further directories."""
 MOST_DIRECTORIES = 50
 MOST_ENTRIES = 10_000
-"""Of all directories together. Cameras write up to a few hundred."""
+"""The most entries of all directories together. Cameras write up to a few hundred."""
 SHARED_BYTES = 1 << 20
 """Values may be longer than the data by this much, because some writers let entries share values."""
 

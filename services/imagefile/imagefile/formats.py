@@ -1,5 +1,4 @@
-"""The one table of image formats. All code that handles formats uses it, and states nothing about them
-itself.
+"""The one table of image formats. Code that handles formats states nothing about them itself.
 
 A format may be read only, or written only. An incomplete entry is an error at import.
 """
@@ -9,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
-from imagefile import bmp, gif, heif, isobmff, jpeg, jpeg_scans, jxl, png, tiff, webp
+from imagefile import bmp, gif, heif, isobmff, jpeg, jpeg_scans, jxl, png, tiff, tiff_kinds, webp
 from imagefile.format_parts import Reading, Writing, always, never
 from imagefile.limits import Limits
 
@@ -135,7 +134,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
             signature=re.compile(rb"II\*\0|MM\0\*|II\0\*|MM\*\0|II\+\0|MM\0\+"),
             walk=tiff.walk,
             is_complete=tiff.is_complete,
-            is_lossy=never,
+            is_lossy=tiff_kinds.is_lossy,
         ),
         writing=Writing(
             choices=("tiff",),
@@ -176,12 +175,11 @@ FORMATS: Mapping[Format, FormatInfo] = {
         extensions=("avif",),
         reading=Reading(
             # a file of the general brand lists `avif` among its compatible brands
-            signature=re.compile(
-                rb".{4}ftyp(?:avi[fs]|(?:mif1|msf1|miaf).{4}(?:.{4}){0,7}avi[fs])", re.DOTALL
-            ),
+            signature=re.compile(rb"(?s).{4}ftyp(?:avi[fs]|(?:mif1|msf1|miaf).{4}(?:.{4}){0,7}avi[fs])"),
             walk=isobmff.walk,
             is_complete=heif.is_complete,
             is_lossy=always,
+            unsupported_feature=heif.unsupported_feature,
         ),
         writing=Writing(
             choices=("avif",),
@@ -224,6 +222,7 @@ FORMATS: Mapping[Format, FormatInfo] = {
             walk=isobmff.walk,
             is_complete=heif.is_complete,
             is_lossy=always,
+            unsupported_feature=heif.unsupported_feature,
         ),
         becomes="JPEG",  # PNG for what a JPEG cannot hold
         is_for_browsers=False,
@@ -281,7 +280,7 @@ def identify(data: bytes) -> Format | None:
 
 
 def refuse_parser_bomb(data: bytes) -> None:
-    """Raise `ParserBomb` if the file has so many parts that it would keep parsers or decoders busy."""
+    """Raise `ParserBomb` if the file has too many parts, which would keep parsers or decoders busy."""
     if name := identify(data):
         READABLE[name].walk(data)
 

@@ -15,7 +15,7 @@ DERIVED = (b"grid", b"iden", b"iovl")
 HEVC, AV1 = (b"hvc1", b"hev1"), (b"av01",)
 """Kinds of items that hold coded pixels."""
 DEEPEST = 4
-"""Items that are made from each other."""
+"""The most levels of items that are made from each other."""
 MOST_TILES = 2_000
 MOST_ALPHAS = 16
 MOST_HEADER_BYTES = 4_096
@@ -29,8 +29,10 @@ class Summary:
     width: int
     """Upright, and cut to the clean aperture."""
     height: int
+    is_sideways: bool
+    """Whether it is stored turned by a quarter."""
     coding: bytes
-    """The kind of the coded item, as `hvc1`."""
+    """The kind of the coded item, such as `hvc1`."""
     depth: int = 8
     has_alpha: bool = False
     is_premultiplied: bool = False
@@ -69,6 +71,7 @@ def summarise(data: bytes) -> Summary:
     sides = {each: _size(data, found.items[each]) for each in set(coded)}
     return Summary(
         *_upright_size(data, primary),
+        is_sideways=_is_sideways(data, primary),
         coding=first.kind,
         depth=_depth(data, primary) or _depth(data, first) or 8,
         has_alpha=bool(alphas),
@@ -92,6 +95,12 @@ def refusal(summary: Summary, codings: tuple[bytes, ...]) -> str:
     return ""
 
 
+def unsupported_feature(data: bytes) -> str:
+    """Return the feature that no decoder here supports, or an empty string."""
+    has_tracks_alone = find(data, b"meta") is None and find(data, b"moov") is not None
+    return "a sequence without a still picture" if has_tracks_alone else ""
+
+
 def is_animated(data: bytes) -> bool:
     """Return whether the file has tracks beside its pictures, as an AVIF sequence."""
     return find(data, b"moov") is not None
@@ -102,15 +111,15 @@ def is_complete(data: bytes) -> bool:
     return summarise(data).is_whole
 
 
-def _coded_items(found: Items, item_id: int, deep: int = 0) -> list[int]:
+def _coded_items(found: Items, item_id: int, depth: int = 0) -> list[int]:
     """Return the items that hold the coded pixels. Raise `ValueError` for too many or none."""
     if found.items[item_id].kind not in DERIVED:
         return [item_id]
-    if deep == DEEPEST:
+    if depth == DEEPEST:
         raise ValueError("items are made from each other")
     coded = list[int]()
     for target in found.targets(b"dimg", item_id):
-        coded += _coded_items(found, target, deep + 1)
+        coded += _coded_items(found, target, depth + 1)
         if len(coded) > MOST_TILES:
             raise ValueError(f"more than {MOST_TILES} tiles")
     if not coded:
@@ -150,16 +159,26 @@ def _size(data: bytes, item: Item) -> tuple[int, int]:
 
 
 def _upright_size(data: bytes, item: Item) -> tuple[int, int]:
-    """Return the size after the transformations, which are applied in their order."""
+    """Return the size after the transformations, which are applied in their order.
+
+    Raise `ValueError` if the picture is cut to more than it has.
+    """
     width, height = _size(data, item)
     for box in item.properties:
         if box.kind == b"irot" and data[box.start] & 1:
             width, height = height, width
         elif box.kind == b"clap":
             across, per_across, down, per_down = struct.unpack_from(">4I", data, box.start)
-            width = min(width, (2 * across + per_across) // (2 * per_across))
-            height = min(height, (2 * down + per_down) // (2 * per_down))
+            before = width, height
+            width = (2 * across + per_across) // (2 * per_across)
+            height = (2 * down + per_down) // (2 * per_down)
+            if width > before[0] or height > before[1]:
+                raise ValueError(f"{width} x {height} pixels cut from {before[0]} x {before[1]}")
     return width, height
+
+
+def _is_sideways(data: bytes, item: Item) -> bool:
+    return sum(data[box.start] for box in item.properties if box.kind == b"irot") % 2 == 1
 
 
 def _depth(data: bytes, item: Item) -> int | None:

@@ -33,7 +33,7 @@ class Box(NamedTuple):
 @dataclass(slots=True)
 class Item:
     kind: bytes = b""
-    """As `hvc1`, `av01` or `grid`."""
+    """The type of the item, such as `hvc1`, `av01` or `grid`."""
     extents: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     """Offset in the file, and length, of each piece."""
     properties: list[Box] = field(default_factory=list[Box])

@@ -20,6 +20,7 @@ NEEDED_METADATA = {
     0xE0: ((b"JFIF\0", 14),),
     APP1: ((b"Exif\0\0", 14), (b"http://ns.adobe.com/xap/1.0/\0", 30)),
     APP2: ((b"ICC_PROFILE\0", 15),),
+    0xED: ((b"Photoshop 3.0\0", 14),),
     0xEE: ((b"Adobe", 12),),
 }
 """Names of segments that describe the picture, and how long they are at least."""

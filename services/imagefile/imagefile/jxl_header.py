@@ -26,8 +26,10 @@ Choices = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, in
 @dataclass(slots=True)
 class Header:
     width: int
-    """As shown, after the orientation is applied."""
+    """Width and height are those after the orientation is applied."""
     height: int
+    is_sideways: bool = False
+    """Whether it is stored turned by a quarter."""
     bits: int = 8
     """Bits of a sample."""
     is_float: bool = False
@@ -98,7 +100,7 @@ def _read_size(bits: Bits) -> tuple[int, int]:
 def _read_extra_fields(bits: Bits, header: Header) -> None:
     orientation = 1 + bits.take(3)
     if orientation > 4:
-        header.width, header.height = header.height, header.width
+        header.width, header.height, header.is_sideways = header.height, header.width, True
     if bits.flag():
         _read_size(bits)  # the size at which it should be shown
     if bits.flag():

@@ -15,6 +15,7 @@ from imagefile.parser_bombs import ParserBomb
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER, PALETTE, PIXELS, FRAME_PIXELS, END = b"IHDR", b"PLTE", b"IDAT", b"fdAT", b"IEND"
+TRANSPARENCY = b"tRNS"
 CRITICAL = (HEADER, PALETTE, PIXELS, END)
 BY_PALETTE = 3
 """The colour type of a picture whose colours are in a palette, which must come before the pixels."""
@@ -25,6 +26,8 @@ MOST_PIXEL_CHUNKS = 50_000
 """Encoders write from a few chunks to one for each row."""
 SAMPLES_PER_PIXEL = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """By colour type."""
+WITH_ALPHA = (4, 6)
+MOST_COLOURS = 256
 ONE_PASS = ((0, 0, 1, 1),)
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column and row of each pass, then the steps to the next column and row."""
@@ -125,10 +128,41 @@ def for_decoder(data: bytes) -> bytes:
     first = next((index for index, chunk in enumerate(found) if chunk.kind == PIXELS), len(found))
     behind = list(dropwhile(lambda chunk: chunk.kind == PIXELS, found[first:]))
     pixels = found[first : len(found) - len(behind)]
-    before = [each for each in found[:first] if png_metadata.describes(each.kind, each.body, budget)]
+    before = describing(found[0].body if found else b"", found[:first], budget)
     after = [each for each in behind if png_metadata.is_metadata(each.kind, each.body, budget)]
-    parts = (bytes(chunk.whole) for chunk in (*before, *pixels, *after))
-    return b"".join([SIGNATURE, *parts, chunk_of(END, b"")])
+    parts = (bytes(chunk.whole) for chunk in (*pixels, *after))
+    return b"".join([SIGNATURE, *before, *parts, chunk_of(END, b"")])
+
+
+def describing(
+    header: bytes | memoryview, found: Iterable[Chunk], budget: png_metadata.Budget
+) -> Iterator[bytes]:
+    """Yield the chunks ahead of the pixels that a decoder needs and can read. `header` is the body of IHDR.
+
+    Raise `IndexError` if the header is cut off.
+    """
+    for chunk in found:
+        if chunk.kind == TRANSPARENCY:
+            body = transparency(header, bytes(chunk.body))
+            if body:
+                yield chunk_of(TRANSPARENCY, body)
+        elif png_metadata.describes(chunk.kind, chunk.body, budget):
+            yield bytes(chunk.whole)
+
+
+def transparency(header: bytes | memoryview, body: bytes) -> bytes:
+    """Return the body of tRNS with only the bits that samples have, as decoders compare them (11.3.1.1).
+
+    Return no bytes if its length does not suit the type of colour. Then viewers ignore the chunk.
+    """
+    depth, colour_type = header[8], header[9]
+    if colour_type == BY_PALETTE:
+        return body[:MOST_COLOURS]
+    count = SAMPLES_PER_PIXEL.get(colour_type, 0)
+    if colour_type in WITH_ALPHA or not body or len(body) != 2 * count:
+        return b""
+    samples = struct.unpack(f">{count}H", body)
+    return struct.pack(f">{count}H", *(sample & (1 << depth) - 1 for sample in samples))
 
 
 def bit_depth(data: bytes) -> int:

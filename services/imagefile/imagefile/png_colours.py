@@ -22,7 +22,7 @@ Point = tuple[float, float]
 @dataclass(frozen=True, slots=True)
 class PngColours:
     numbers: Colour | None = None
-    """Of ITU-T H.273. None if they are missing, or if the samples are not RGB."""
+    """The code points of ITU-T H.273. None if they are missing, or if the samples are not RGB."""
     is_narrow: bool = False
     """Whether the numbers say that black is above 0, and white below the largest sample."""
     has_profile: bool = False

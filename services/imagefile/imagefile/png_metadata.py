@@ -42,10 +42,6 @@ def _is_palette(body: bytes, _: Budget) -> bool:
     return 3 <= len(body) <= 768
 
 
-def _is_transparency(body: bytes, _: Budget) -> bool:
-    return 1 <= len(body) <= 256
-
-
 def _is_exif(body: bytes, _: Budget) -> bool:
     return 8 <= len(body) <= LARGEST_EXIF_BYTES
 
@@ -80,7 +76,6 @@ METADATA: Mapping[bytes, Check] = {
 DESCRIBING: Mapping[bytes, Check] = METADATA | {
     b"IHDR": _length(13),
     b"PLTE": _is_palette,
-    b"tRNS": _is_transparency,
     b"iCCP": _is_profile,
     b"gAMA": _length(4),
     b"cHRM": _length(32),

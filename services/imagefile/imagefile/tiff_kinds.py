@@ -73,23 +73,34 @@ UNDECLARED_ALPHA = ((RGB, 4, 8), (RGB, 4, 16), (BLACK_IS_ZERO, 2, 16))
 CMYK_INKS = 1
 WHOLE, BY_2 = (1, 1), (2, 2)
 """Subsampling of YCbCr: none, and the default."""
-DNG_VERSION, MEDIA_PHOTO = 50706, 0xBC01
+DNG_VERSION, MEDIA_PHOTO, IMAGE_DEPTH = 50706, 0xBC01, 32997
 SIDEWAYS = (5, 6, 7, 8)
 """Orientations that swap width and height, here and in EXIF metadata."""
 
 
+def is_lossy(data: bytes) -> bool:
+    """Return whether the first picture is compressed by JPEG."""
+    return Tags(data).number(COMPRESSION, UNCOMPRESSED) in BY_JPEG
+
+
 def unsupported_feature(tags: Tags) -> str:
     """Return the name of a feature that the decoder does not support, or an empty string."""
-    checks = (_samples, _compression, _palette, _channels, _planes)
+    checks = (_form, _samples, _compression, _palette, _channels, _planes)
     return next((name for check in checks if (name := check(tags))), "")
 
 
-def _samples(tags: Tags) -> str:
-    bits, formats = set(tags.numbers(BITS, (1,))), set(tags.numbers(SAMPLE_FORMAT, (UNSIGNED,)))
+def _form(tags: Tags) -> str:
     if DNG_VERSION in tags or photometric(tags) in (32803, 34892):
         return "a camera's raw picture"
     if MEDIA_PHOTO in tags:
         return "a Windows Media Photo"
+    if tags.number(IMAGE_DEPTH, 1) > 1:
+        return f"a TIFF of {tags.number(IMAGE_DEPTH)} layers in one picture (ImageDepth)"
+    return ""
+
+
+def _samples(tags: Tags) -> str:
+    bits, formats = set(tags.numbers(BITS, (1,))), set(tags.numbers(SAMPLE_FORMAT, (UNSIGNED,)))
     if len(bits) > 1:
         return "a TIFF whose channels differ in bits"
     if not bits <= EXTRA.keys():
@@ -109,6 +120,8 @@ def _compression(tags: Tags) -> str:
     if not is_supported:
         name = f" ({COMPRESSION_NAMES[compression]})" if compression in COMPRESSION_NAMES else ""
         return f"a TIFF of {bits} bits a sample with compression {compression}{name}"
+    if compression == OLD_JPEG and samples(tags) != COLOURS[YCBCR]:
+        return "a TIFF with compression 6 (old JPEG) in other colours than YCbCr"
     predictor = tags.number(PREDICTOR, NO_PREDICTOR) if compression in WITH_PREDICTOR else NO_PREDICTOR
     if predictor not in (NO_PREDICTOR, DIFFERENCES) or (predictor == DIFFERENCES and bits < 8):
         return f"a TIFF of {bits} bits a sample with predictor {predictor}"

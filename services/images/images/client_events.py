@@ -1,5 +1,5 @@
-"""Publishes what happens to images and batches, for clients: to the stream CLIENT_EVENTS, and progress to
-whoever listens now.
+"""Publishes events about images and batches for clients: to the stream CLIENT_EVENTS. Progress goes only to
+gateways that listen now.
 
 Triggers write the rows (migrations 0014 and 0016). One replica at a time sends them, and those of a user one
 after the other, so that the end of a batch comes after those of its images.

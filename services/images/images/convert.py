@@ -8,9 +8,8 @@ from common import timestamps
 from imagefile.formats import parse_format
 from images.catalogue import AUTO
 from images.domain import fairness, previews
-from images.domain.models import Announcement, ModelFacts
+from images.domain.models import ModelFacts
 from images.domain.queue_estimate import Queue
-from images.domain.work import Speeds
 from images.settings import Settings
 from images.tables import UNFINISHED_BATCH, Batch, BatchStatus, Image, Status
 from images.uploads import file_names
@@ -179,32 +178,6 @@ def model_to_proto(name: str, facts: ModelFacts) -> pb.ServedModel:
         licence=facts.licence,
         title=facts.title,
         commercial_use=facts.commercial_use,
-    )
-
-
-def announcement_from_proto(offer: pb.AnnounceModelsRequest.Offer) -> Announcement:
-    facts = ModelFacts(
-        offer.description,
-        offer.best_for,
-        offer.network,
-        offer.source,
-        offer.licence,
-        list(offer.scales),
-        offer.title,
-        offer.commercial_use if offer.HasField("commercial_use") else None,
-    )
-    return Announcement(offer.name, list(offer.nets), facts if offer.description else None)
-
-
-def speeds_from_proto(request: pb.AnnounceModelsRequest) -> Speeds:
-    return Speeds(
-        {
-            speed.kind: speed.megapixels_per_second
-            for speed in request.speeds
-            if speed.megapixels_per_second > 0
-        },
-        request.megapixels_per_second or None,
-        request.seconds_per_job,
     )
 
 

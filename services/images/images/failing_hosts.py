@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 MOST_IN_A_ROW = 50
-"""After so many failed requests in a row a host is left alone."""
+"""Failed requests in a row after which a host is left alone."""
 REST_SECONDS = 60.0
 """How long it is left alone after the last of them."""
 Key = tuple[int, str]

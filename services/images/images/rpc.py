@@ -7,14 +7,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from common import rpc, timestamps
 from imagefile.formats import parse_format
+from images import announcements
 from images.catalogue import ALWAYS_SERVED
 from images.convert import (
     BATCH_STATUS_FROM_PROTO,
     STATUS_FROM_PROTO,
-    announcement_from_proto,
     fill_usage,
     model_to_proto,
-    speeds_from_proto,
     to_order,
     to_proto,
 )
@@ -255,10 +254,11 @@ class ImagesService(
     async def AnnounceModels(
         self, request: pb.AnnounceModelsRequest, context: rpc.Context
     ) -> pb.AnnounceModelsResponse:
+        announcements.check(request)
         async with self._sessions.begin() as session:
-            await models.announce(session, [announcement_from_proto(model) for model in request.models])
+            await models.announce(session, [announcements.announcement_of(each) for each in request.models])
             if request.worker:
-                speeds = speeds_from_proto(request)
+                speeds = announcements.speeds_of(request)
                 await queue_estimate.announce_worker(session, request.worker, speeds, request.places)
         return pb.AnnounceModelsResponse()
 

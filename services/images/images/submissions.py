@@ -51,7 +51,7 @@ class Submission:
 
     name: Name | None = None
     stored: Stored | None = None
-    """What was answered to the request that this one repeats. None if it repeats none."""
+    """The answer to the request that this one repeats. None if it repeats none."""
     id: uuid.UUID = field(default_factory=uuid.uuid4)
     body: BodyHash = field(default_factory=BodyHash)
 

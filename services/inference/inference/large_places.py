@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from common import messages
 
 JOBS_PER_PLACE = 3
-"""A worker takes so many jobs for each place: a large one that is worked on, a large one of the other queue
+"""The jobs that a worker takes for each place: a large one that is worked on, a large one of the other queue
 that waits for the place, and a small one.
 """
 HELD_SECONDS = 2.0

@@ -16,6 +16,7 @@ from imagefile.tiff import BYTE, UNDEFINED, NumberFormat, entries_at
 
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
+PHOTOSHOP_RESOLUTION = 0x03ED
 INCHES = 2
 UNITS = {INCHES: 1.0, 3: 2.54}
 """How many of each unit are an inch. 3 is the centimetre."""
@@ -65,13 +66,20 @@ def read(opened: Image.Image) -> Metadata:
 
 
 def read_dpi(opened: Image.Image, exif: Image.Exif, orientation: int) -> Dpi | None:
-    """Return the resolution from the file's header, or else from its EXIF data."""
+    """Return the resolution from the file's header, from its EXIF data, or from what Photoshop wrote."""
     found = opened.info.get("dpi")
     is_jpeg_without = opened.format in ("JPEG", "MPO") and opened.info.get("jfif_unit") not in (1, 2)
     if is_jpeg_without or X_RESOLUTION not in getattr(opened, "tag_v2", (X_RESOLUTION,)):
         found = None  # Pillow has made it up
-    dpi = plausible_dpi(found) or dpi_of(exif)
+    dpi = plausible_dpi(found) or dpi_of(exif) or _dpi_of_photoshop(opened)
     return (dpi[1], dpi[0]) if dpi and orientation in SIDEWAYS else dpi
+
+
+def _dpi_of_photoshop(opened: Image.Image) -> Dpi | None:
+    """Return the resolution of a JPEG that has neither a header of JFIF nor EXIF data, as CMYK often has."""
+    resources: dict[int, dict[str, float]] = opened.info.get("photoshop") or {}
+    found = resources.get(PHOTOSHOP_RESOLUTION, {})
+    return plausible_dpi([found[name] for name in ("XResolution", "YResolution") if name in found])
 
 
 def dpi_of(exif: Image.Exif) -> Dpi | None:
@@ -117,16 +125,17 @@ def read_orientation(opened: Image.Image) -> int:
         return 1
 
 
-def read_tiff(data: bytes) -> Metadata:
-    """Read the metadata of a TIFF that may be kept, also if Pillow does not open it."""
+def read_tiff(data: bytes, *, is_sideways: bool | None = None) -> Metadata:
+    """Read the metadata of a TIFF that may be kept, also if Pillow does not open it.
+
+    `is_sideways` says whether the picture is stored turned by a quarter. By default the orientation does.
+    """
     exif = Image.Exif()
     try:
         exif.load(data)
         orientation = exif.get(ORIENTATION, 1)
-        dpi = dpi_of(exif)
-        return Metadata(
-            select_tags(exif), orientation, (dpi[1], dpi[0]) if dpi and orientation in SIDEWAYS else dpi
-        )
+        dpi, is_turned = dpi_of(exif), orientation in SIDEWAYS if is_sideways is None else is_sideways
+        return Metadata(select_tags(exif), orientation, (dpi[1], dpi[0]) if dpi and is_turned else dpi)
     except Exception:  # noqa: BLE001  as above
         return Metadata(b"", 1)
 

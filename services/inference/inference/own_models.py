@@ -14,11 +14,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from common.blobs import Blobs, Store
 
 PIECE_BYTES = 8 << 20
-"""So much of an object is in memory at a time, because the container may take 128 MiB."""
+"""The bytes of an object that are in memory at a time, because the container may take 128 MiB."""
 
 
 class OwnModels(BaseSettings):
-    """Where the models are, from the environment."""
+    """The place of the models, from the environment."""
 
     model_config = SettingsConfigDict(env_prefix="INFERENCE_")
 

@@ -91,7 +91,8 @@ class Pipeline:
         picture = await self.decode(order, await self.fetch(order))
         choices = await self.choose(order, picture)
         choice = main_choice(choices)
-        spec = spec_of(order, choices, self.tiling)
+        is_single = self._is_exact(order) and not self.triton.is_gpu
+        spec = spec_of(order, choices, self.tiling, is_single=is_single)
         first, count = (picture, 1) if isinstance(picture, Picture) else (picture.first, picture.count)
         infer = InferenceCount(self._infer_in_turn(order, count * math.prod(first.size)))
         previews = JobPreviews(self.preview_rules, spec.file_format, is_on=bool(order.previews_path))
@@ -110,7 +111,10 @@ class Pipeline:
         """Return an `Infer` whose tiles take the turns of the image's user. `pixels` are the original's."""
         # the previous release sends no key
         turn = Turn(order.fairness_key or f"image {order.image_id}", pixels)
-        return infer_for(self.triton, turn, is_exact=EXACT in (order.precision, self.precision))
+        return infer_for(self.triton, turn, is_exact=self._is_exact(order))
+
+    def _is_exact(self, order: images_pb2.WorkOrder) -> bool:
+        return EXACT in (order.precision, self.precision)
 
     async def fetch(self, order: images_pb2.WorkOrder) -> bytes:
         with timed("fetch"):

@@ -13,6 +13,10 @@ from inference.tiling.tiles import QUANTUM, SMALLEST_TILE, Tiling
 from loupe.contract import LONGEST_OUTPUT_SIDE
 from loupe.images.v1 import images_pb2
 
+SINGLE_TILE = 448
+"""Longest side of a tile that a CPU computes in single precision. Its layers take twice the memory of
+bfloat16 for a pixel, and such a tile has half the pixels of the usual one.
+"""
 MOST_OUTPUT_PIXELS = LONGEST_OUTPUT_SIDE**2
 """Limit for all frames of a result together, unless the work order names another."""
 FORMATS: dict[int, Format] = {images_pb2.Format.Value(f"FORMAT_{name}"): name for name in WRITABLE}
@@ -43,6 +47,8 @@ class RenderSpec:
     """The networks of each page, if they may differ."""
     mix: Mix | None = None
     """How the result of `networks` is blended over that of others. None if it stands alone."""
+    is_single: bool = False
+    """Whether a CPU computes all of it in single precision."""
 
     def header(self, picture: Picture, placement: Placement) -> Header:
         """Return the result's header. A border adds an alpha channel if the format has one."""
@@ -55,14 +61,20 @@ class RenderSpec:
         return header
 
     def tiling_for(self, picture: Picture) -> Tiling:
-        """Return smaller tiles for 16 bits, which travel to Triton as floats and are four times as large."""
-        tile = self.tiling.tile if picture.depth == 8 else self.tiling.tile // 2
+        """Return smaller tiles for 16 bits, which travel to Triton as floats and are four times as large, and
+        for single precision, in which lazy networks always compute.
+        """
         networks = (*self.networks, *(self.mix.under if self.mix else ()))
+        tile = self.tiling.tile if picture.depth == 8 else self.tiling.tile // 2
+        if self.is_single or any(network.is_lazy for network in networks):
+            tile = min(tile, SINGLE_TILE)
         smallest = (2 * network.overlap + QUANTUM for network in networks)
         return replace(self.tiling, tile=max(tile, SMALLEST_TILE, *smallest))
 
 
-def spec_of(order: images_pb2.WorkOrder, choices: Sequence[Choice], tiling: Tiling) -> RenderSpec:
+def spec_of(
+    order: images_pb2.WorkOrder, choices: Sequence[Choice], tiling: Tiling, *, is_single: bool = False
+) -> RenderSpec:
     """Return what the order wants. `choices` are the models of all pages."""
     model = main_choice(choices).model
     return RenderSpec(
@@ -77,4 +89,5 @@ def spec_of(order: images_pb2.WorkOrder, choices: Sequence[Choice], tiling: Tili
         networks_of_pages=tuple(each.model.networks for each in choices),
         mix=mix_of(model),
         most_pixels=order.largest_output_pixels or MOST_OUTPUT_PIXELS,
+        is_single=is_single,
     )

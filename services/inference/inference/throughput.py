@@ -43,7 +43,7 @@ class Throughput:
         self._updated_at = clock()
         self._running: list[Share] = []
         self._megapixels = self._seconds = 0.0
-        """Of all results, and of all the time with jobs. Both decay."""
+        """The megapixels of all results, and the seconds with jobs. Both decay."""
         self._by_kind = defaultdict[str, deque[float]](partial(deque, maxlen=LAST_JOBS))
         """Seconds per megapixel of the last jobs of each kind."""
         self._fixed_seconds = deque[float](maxlen=LAST_JOBS)

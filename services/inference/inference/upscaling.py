@@ -26,7 +26,7 @@ from inference.tiling.tiles import Tiling
 TakeParts = Callable[[Iterable[Pixels]], Awaitable[None]]
 """Takes the next rows in parts."""
 SMALLEST_SIDE, MARGIN = 4, 8
-"""A picture with a shorter side gets a margin of so many pixels."""
+"""A picture with a side shorter than the first gets a margin of the second. Both are in pixels."""
 
 
 async def upscale(

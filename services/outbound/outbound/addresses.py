@@ -13,7 +13,7 @@ from outbound.guard.urls import CheckedUrl, check_url
 
 NO_ADDRESS = Address("", "")
 MOST_LOOKUPS, LOOKUPS_AT_ONCE, LOOKUP_SECONDS = 100, 16, 3.0
-"""So many hosts of a list of links are looked up, within this time. The others are looked up by the fetch."""
+"""The most hosts of a list of links that are looked up, and the time for it. A fetch looks up the others."""
 
 
 class Addresses:

@@ -33,9 +33,9 @@ LOG = log.get(__name__)
 REPEATED = Repeated(LOG)
 POLL_SECONDS = 1.0
 DRAIN_SECONDS = 20.0
-"""Deliveries under way may take so much longer when the process stops."""
+"""The longest time for which deliveries under way go on when the process stops."""
 RENDER_AGAIN_AFTER = timedelta(seconds=5)
-"""A delivery waits so long if images does not answer. It does not count as an attempt."""
+"""The pause of a delivery if images does not answer. This does not count as an attempt."""
 LOGGED_BYTES = 2048
 ANY_BYTES = 1 << 40
 """An answer may have any length, because only its beginning is read."""

@@ -37,7 +37,7 @@ CALLERS = {
     "RedriveWebhook": rpc.OPERATORS,
     "GetSettings": rpc.OPERATORS,
 }
-"""Whoever changes something, or reads a secret, needs all abilities: see `owner`."""
+"""Methods that change something or read a secret need all abilities: see `owner`."""
 
 
 def owner() -> int:

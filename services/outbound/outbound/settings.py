@@ -38,7 +38,7 @@ class Settings(ServiceSettings):
     log_days: int = Field(default=30, ge=1)
     """How long deliveries stay in the log."""
     allow: FromCommas = Field(default_factory=list)
-    """What users' URLs may lead to beside the public internet: networks, addresses, host names (also
+    """Places that users' URLs may lead to beside the public internet: networks, addresses, host names (also
     `*.example.com`) and origins such as `http://hooks.internal:8080`, separated by commas.
     """
     deny: FromCommas = Field(default_factory=list)

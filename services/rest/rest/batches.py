@@ -27,8 +27,7 @@ StatusName = Annotated[str, Field(json_schema_extra=BATCH_STATUS)]
 STAGES = ("fetching", "queued", "working", "done")
 BATCH_STAGE = a_choice(
     "BatchStage",
-    "What happens to a batch now: its files are fetched, it waits for a worker, it is worked on, or it has "
-    "ended.",
+    "The stage of a batch: its files are fetched, it waits for a worker, it is worked on, or it has ended.",
     STAGES,
 )
 StageName = Annotated[str, Field(json_schema_extra=BATCH_STAGE)]

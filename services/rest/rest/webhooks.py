@@ -10,7 +10,7 @@ from loupe.outbound.v1 import outbound_pb2 as pb
 from rest.choices import a_choice
 from rest.values import format_time
 
-EVENT_TYPE = a_choice("WebhookEventType", "What happened.", WEBHOOK_EVENTS)
+EVENT_TYPE = a_choice("WebhookEventType", "The type of an event.", WEBHOOK_EVENTS)
 EventType = Annotated[str, Field(json_schema_extra=EVENT_TYPE)]
 DELIVERY_STATUSES = ("waiting", "delivered", "failed")
 DELIVERY_STATUS = a_choice(

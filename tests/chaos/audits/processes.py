@@ -5,7 +5,7 @@ from tests.chaos.kinds import Audit
 
 MORE = {"processes": 10, "threads": 30, "descriptors": 50}
 FACTOR = 1.5
-"""A component may have half as much again and so many more: pools grow with the load, up to a limit."""
+"""A component may have `FACTOR` times as many as before, and `MORE`: pools grow with the load."""
 
 
 def check(found: Evidence) -> list[str]:

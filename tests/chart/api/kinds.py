@@ -7,7 +7,7 @@ from tests.chart.objects import Object
 
 class Kind(NamedTuple):
     version: str
-    """Such as `apps/v1`, or `v1`."""
+    """The version with its group, such as `apps/v1`, or `v1`."""
     name: str
     is_namespaced: bool = True
 

@@ -35,7 +35,7 @@ async def images_harness(images_running: ImagesHarness) -> ImagesHarness:
 async def js(stores: Stores) -> AsyncGenerator[JetStreamContext]:
     """The streams of jobs and results are empty. The stream of the release before does not exist."""
     async with bus.connection(stores.nats_url("operator"), "tests", Readiness()) as client:
-        js = client.jetstream()
+        js = client.jetstream(timeout=30)  # a busy machine may take more than the usual 5 s
         await bus.declare(js, QUEUE, events.RESULTS, bus.DEAD)
         for stream in ("QUEUE", "RESULTS"):
             await js.purge_stream(stream)

@@ -26,23 +26,23 @@ class RoundingTriton:
 
 
 @pytest.mark.parametrize(
-    ("asked", "of_all", "demand", "used"),
+    ("requested", "setting", "demanded", "used"),
     [("auto", "auto", "", "bf16"), ("exact", "auto", "exact", "f32"), ("auto", "exact", "exact", "f32")],
 )
 async def test_an_outcome_names_the_precision_that_the_image_or_the_operator_demanded(
-    harness: Harness, faulty: FaultyTriton, asked: str, of_all: str, demand: str, used: str
+    harness: Harness, faulty: FaultyTriton, requested: str, setting: str, demanded: str, used: str
 ) -> None:
     triton = faulty.answer = RoundingTriton()
-    harness.worker = replace(harness.worker, precision=of_all)
-    image = await harness.job(precision=asked)
+    harness.worker = replace(harness.worker, precision=setting)
+    image = await harness.job(precision=requested)
 
     await harness.do(image)
 
     [finished] = await harness.results()
-    assert (finished.output.precision, set(triton.demands)) == (used, {demand})
+    assert (finished.output.precision, set(triton.demands)) == (used, {demanded})
 
 
-async def test_a_triton_that_does_not_say_leaves_the_precision_open(
+async def test_without_a_word_from_triton_an_outcome_names_no_precision(
     harness: Harness, faulty: FaultyTriton
 ) -> None:
     await harness.do(await harness.job())

@@ -13,7 +13,7 @@ from loupe_client.models import Image
 ENDS, ON_THE_WAY = ("completed", "failed", "deleted", "expired"), ("processing", "progress")
 """The events about images. The server reads the image for each, so only what is shown is asked for."""
 KEPT_ENDS = 1000
-"""An end may be heard before the answer to the upload: so many ends are kept for those who ask later."""
+"""The most ends that are remembered. The event of an end may arrive before the answer to the upload."""
 SILENT_SECONDS = 30.0
 """After this time without news of an image, it is read anew."""
 RETRIES = 2
@@ -98,7 +98,7 @@ class Follower:
             for image_id in list(self._waiting):
                 try:
                     await self._read(image_id)
-                except NotFound:  # whoever waits for it reads it again and hears of it
+                except NotFound:  # the wait for this image reads it again, and finds that it is gone
                     continue
             self._wake(*self._waiting)
             return

@@ -13,8 +13,8 @@ from loupe_client.command.compare import page_of
 from loupe_client.command.context import Columns, JsonOption, ServerOption, client_of, once, print_json, show
 from loupe_client.command.terminal import shown
 from loupe_client.models import Image
+from loupe_client.pictures import NOT_IN_BROWSERS
 
-NOT_IN_BROWSERS = (".heic", ".heif", ".hif", ".tif", ".tiff", ".jxl")
 Ids = Annotated[list[int], typer.Argument(metavar="ID…", help="The ids that `loupe ls` shows.")]
 
 
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def list_images(
     status: Annotated[str | None, typer.Option(help="pending, processing, completed or failed.")] = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="At most so many, the newest first.")
+        int, typer.Option("--limit", "-n", min=1, help="The most images to list, the newest first.")
     ] = 30,
     server: ServerOption = None,
     as_json: JsonOption = False,

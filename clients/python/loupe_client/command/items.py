@@ -36,7 +36,7 @@ class Naming:
     """The rules by which results are named."""
 
     output: Path | None
-    """What the user chose: a folder, or a file for one source."""
+    """The output that the user chose: a folder, or a file for one source."""
     is_file: bool
     """Whether `output` is the file itself."""
     label: str

@@ -25,8 +25,8 @@ def upscale(
 ) -> int:
     """Upscale the picture on standard input, and return the exit code.
 
-    The same picture with the same options is the same image of the server for a day, so that a repetition is
-    not charged again. Raise `InvalidInput` if there is no picture or no place for the result.
+    For a day, the same picture with the same options leads to the same image of the server, so that a
+    repetition is not charged again. Raise `InvalidInput` if there is no picture or no place for the result.
     """
     if dry_run:
         raise InvalidInput("A dry run needs files, folders or links, and not standard input.")

@@ -23,7 +23,7 @@ from loupe_client.pictures import is_same_format, may_be_picture
 
 CHUNK = 1 << 20
 REFUSALS = (errors.ValidationFailed, errors.BodyTooLarge, errors.BadRequest)
-"""What the server will answer to the same file again."""
+"""Refusals that the server will repeat for the same file."""
 PLAIN = (16, 16)
 """Width and height of a picture in which nothing is wrong."""
 SIZES = ("scale", "width", "height")

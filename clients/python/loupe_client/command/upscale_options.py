@@ -21,7 +21,7 @@ Fit = Annotated[
 Metadata = Annotated[str | None, typer.Option(help="keep or strip EXIF data; by default strip.")]
 Dpi = Annotated[int | None, typer.Option(min=1, max=65535, help="The resolution for print.")]
 ExpiresIn = Annotated[
-    int | None, typer.Option(min=60, help="The server deletes each image so many seconds after its end.")
+    int | None, typer.Option(min=60, help="Seconds from an image's end until the server deletes it.")
 ]
 Output = Annotated[
     str | None,

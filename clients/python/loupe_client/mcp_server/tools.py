@@ -15,6 +15,7 @@ from pydantic import Field
 
 from loupe_client import AsyncLoupe
 from loupe_client.errors import InvalidInput, LoupeError
+from loupe_client.formats import LONGEST_RESULT_SIDE, Choice
 from loupe_client.models import Image
 from loupe_client.options import Options
 from loupe_client.pictures import may_be_picture
@@ -26,10 +27,14 @@ SPENDS = ToolAnnotations(
 )
 Status = Literal["pending", "processing", "completed", "failed"]
 Scale = Annotated[int | None, Field(ge=2, le=4, description="2, 3 or 4. Not together with a size.")]
-Width = Annotated[int | None, Field(ge=1, le=16384, description="The exact width of the result in pixels.")]
-Height = Annotated[int | None, Field(ge=1, le=16384, description="The exact height of the result in pixels.")]
+Width = Annotated[
+    int | None, Field(ge=1, le=LONGEST_RESULT_SIDE, description="The exact width of the result in pixels.")
+]
+Height = Annotated[
+    int | None, Field(ge=1, le=LONGEST_RESULT_SIDE, description="The exact height of the result in pixels.")
+]
 Format = Annotated[
-    Literal["jpeg", "png", "webp", "tiff", "avif", "jxl"] | None,
+    Choice | None,
     Field(description="The format of the result; by default that of the original."),
 ]
 ModelName = Annotated[

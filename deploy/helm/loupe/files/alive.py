@@ -21,6 +21,8 @@ from typing import Any
 SERVER = "http://127.0.0.1:8000/v2"
 SECRET = {"loupe-secret": Path(os.environ["LOUPE_TRITON_SECRET_FILE"]).read_text()}
 SIDE = 64
+OWN = "own_"
+"""Begins the names of models that an operator has added."""
 MOST_DEAD = 5
 """After this many dead processes of models, Triton has to be started anew."""
 GREY = {"UINT8": b"\x80", "FP32": struct.pack("<f", 0.5)}
@@ -34,8 +36,12 @@ def request(path: str, body: bytes | None = None, headers: dict[str, str] | None
 
 
 def loaded_models() -> list[dict[str, Any]]:
-    """Return the models that Triton has loaded at some time. The others have no state."""
-    return [model for model in json.loads(request("repository/index", b"{}")) if model.get("state")]
+    """Return the models that Triton has loaded at some time. The others have no state.
+
+    An operator's model that cannot be loaded is left out, because a restart would not help it.
+    """
+    known = [model for model in json.loads(request("repository/index", b"{}")) if model.get("state")]
+    return [model for model in known if model["state"] == "READY" or not model["name"].startswith(OWN)]
 
 
 def is_lazy(model: str) -> bool:

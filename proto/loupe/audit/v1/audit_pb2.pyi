@@ -90,9 +90,9 @@ class Entry(_message.Message):
     operator_id: _builtins.int
     """The user who acted as operator. Zero for `loupe-admin`."""
     client_address: _builtins.str
-    """The network address of whoever caused it, of IPv6 the network. Empty if it is not known."""
+    """The network address of the client that caused it; for IPv6 its network. Empty if it is not known."""
     user_agent: _builtins.str
-    """What the client said that it is. Empty if it said nothing."""
+    """The client's name for itself (`User-Agent`). Empty if it sent none."""
     request_id: _builtins.str
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...

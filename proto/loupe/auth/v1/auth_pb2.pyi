@@ -2006,7 +2006,7 @@ class AddressNoticeWanted(_message.Message):
     is_done: _builtins.bool
     """Whether the new address counts already."""
     template: _builtins.str
-    """What else has changed, and there is no change of the address: `password_changed`, `factor_enabled`,
+    """The change, if it is not one of the address: `password_changed`, `factor_enabled`,
     `factor_disabled`, `factor_reset` or `account_deleted`. The mail has no link. Services of the previous release send none.
     """
     def __init__(

@@ -72,7 +72,7 @@ class Plan(_message.Message):
     """Absent means unlimited."""
     max_scale: _builtins.int
     retention_days: _builtins.int
-    """New images are deleted so many days after their end. Absent if they are kept."""
+    """Days from the end of a new image until it is deleted. Absent if images are kept."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property

@@ -269,7 +269,7 @@ class Image(_message.Message):
     def model(self) -> Global___Model: ...
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
-        """What the result lacks of the original."""
+        """Parts of the original that the result lacks."""
 
     @_builtins.property
     def earlier_failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlierFailure]:
@@ -406,7 +406,7 @@ Global___EarlierFailure: _TypeAlias = EarlierFailure  # noqa: Y015
 
 @_typing.final
 class Warning(_message.Message):
-    """What was not done as the upload may suggest, such as pages that were left out."""
+    """A difference from what the upload may suggest, such as pages that were left out."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -674,7 +674,7 @@ class UpscaleRequest(_message.Message):
         strength: _builtins.str
         """How much of `enhance` the result has, 0 to 1."""
         webhook_url: _builtins.str
-        """Where the end of the image goes. The gateway has had it checked, and reports what is wrong with it."""
+        """The address that gets the end of the image. The gateway has had it checked, and reports its faults."""
         webhook_url_problem: _builtins.str
         precision: _builtins.str
         """`auto`, or `exact` for single precision."""
@@ -1532,7 +1532,7 @@ class CreateBatchRequest(_message.Message):
         denoise: _builtins.str
         strength: _builtins.str
         webhook_url: _builtins.str
-        """As in `UpscaleRequest.Options`, for the end of the batch."""
+        """The same as in `UpscaleRequest.Options`, for the end of the batch."""
         webhook_url_problem: _builtins.str
         precision: _builtins.str
         @_builtins.property
@@ -2494,7 +2494,7 @@ class WorkOrder(_message.Message):
     precision: _builtins.str
     """`auto`, or `exact` for single precision. Empty means `auto`."""
     previews_path: _builtins.str
-    """What the keys of the previews begin with. Empty: the worker makes none, as `images` would never delete them."""
+    """The prefix of the keys of the previews. Empty: the worker makes none, as `images` would never delete them."""
     @_builtins.property
     def size(self) -> Global___Size:
         """The size of the result."""
@@ -2970,7 +2970,7 @@ class ClientEvent(_message.Message):
     id: _builtins.str
     """The same for each delivery of this event."""
     type: _builtins.str
-    """Such as `image.completed`."""
+    """The type, such as `image.completed`."""
     user_id: _builtins.int
     image_id: _builtins.int
     """Zero for an event about a batch."""
@@ -3079,7 +3079,7 @@ class GetQueueResponse(_message.Message):
     """Until all that waits is done, as far as that is known."""
     @_builtins.property
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerState]:
-        """Those that have announced themselves lately."""
+        """The workers that have announced themselves lately."""
 
     def __init__(
         self,

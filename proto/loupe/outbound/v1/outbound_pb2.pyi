@@ -57,7 +57,7 @@ class FetchResponse(_message.Message):
         filename: _builtins.str
         """From the answer's Content-Disposition, or from the path of the link. It may be empty, and is not safe to store."""
         content_type: _builtins.str
-        """As the answer says, perhaps empty. Nobody has checked it."""
+        """The media type as the answer says it, perhaps empty. Nobody has checked it."""
         bytes: _builtins.int
         """The length as the answer says. Absent if it says none, or if it is that of a compressed file."""
         def __init__(
@@ -866,7 +866,7 @@ class ListFailingWebhooksRequest(_message.Message):
 
     LIMIT_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """At most so many, those that have failed for longest first. 0 means 100."""
+    """The most webhooks to return, those that have failed for longest first. 0 means 100."""
     def __init__(
         self,
         *,

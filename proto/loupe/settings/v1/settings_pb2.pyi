@@ -28,7 +28,7 @@ class Setting(_message.Message):
     IS_SECRET_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     value: _builtins.str
-    """As text. Empty for a secret."""
+    """The value as text. Empty for a secret."""
     is_default: _builtins.bool
     """Nobody has set it, or to this value."""
     is_secret: _builtins.bool

@@ -12,7 +12,7 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links
-from auth.domain import guesses, mail_requests, reservations, second_factor, users
+from auth.domain import guess_limits, mail_requests, reservations, second_factor, users
 from auth.recording import record
 from auth.tables import AddressChange, User
 from common import outbox, timestamps
@@ -151,7 +151,7 @@ async def complete_change(session: AsyncSession, user: User) -> None:
 async def restore(session: AsyncSession, link: links.Link, password_hash: str) -> User:
     """Put the address of the link back, and set a password that nobody knows.
 
-    Later changes can no longer be undone, because their links went to addresses of whoever made them. A
+    Later changes can no longer be undone, because their links went to the addresses of the attacker. A
     second factor and recovery codes that were made shortly before the change, or since then, are removed:
     they may be the attacker's. Older ones stay, because they guard against readers of the former mailbox.
     Outbound disables webhooks of that time.
@@ -173,7 +173,7 @@ async def restore(session: AsyncSession, link: links.Link, password_hash: str) -
         user_id=link.user_id, since=timestamps.to_proto(since), restored_at=timestamps.to_proto(now())
     )
     await outbox.publish(session, "auth.address_restored", restored)
-    await guesses.forget_clients(session, user.id or 0)
+    await guess_limits.forget_clients(session, user.id or 0)
     await users.mark_changed(session, user)
     await users.flush(session)
     await record(session, "address.restored", user_id=user.id)

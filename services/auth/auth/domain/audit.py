@@ -22,7 +22,7 @@ from common.security_events import EVENTS
 from loupe.audit.v1 import audit_pb2
 
 MOST_COUNTED = 10_000
-"""A list counts up to so many entries."""
+"""The total of a list stops at this number of entries."""
 LARGEST_PAGE = 1000
 DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 FROM_AFTER_TO = "The from must not be after the to."
@@ -37,7 +37,7 @@ async def store(session: AsyncSession, event: audit_pb2.Entry, *, kept_days: int
     """Store an event, and return `stored`, `repeated`, or `expired` if it is too old to be kept.
 
     Raise `ValueError` if its id is no UUID, or its actor is unknown. The address is left out if the user has
-    been deleted: whoever deletes the user waits for this transaction, and takes it away then.
+    been deleted: the deletion of the user waits for this transaction, and then takes it away.
     """
     occurred_at = timestamps.from_proto(event.occurred_at)
     month = audit_partitions.month_of(occurred_at)

@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from auth.tables import AuditEntry
 
 MADE_AHEAD = 2
-"""So many months after the present one have a partition."""
+"""Months after the present one that have a partition."""
 LONGEST_MONTH = timedelta(days=31)
 LOCK = sa.text("SELECT pg_advisory_xact_lock(hashtext('audit_entry'))")
 """Two replicas never make or drop a partition at the same time."""

@@ -10,7 +10,7 @@ from prometheus_client import Counter
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth import links, passwords
-from auth.domain import guesses, second_factor, users
+from auth.domain import guess_limits, second_factor, users
 from auth.recording import record
 from auth.tables import User
 from common import errors, trace
@@ -80,7 +80,7 @@ async def change_password(session: AsyncSession, checked: User, password_hash: s
     user = await users.lock_if_unchanged(session, checked)
     if user is None:
         raise errors.invalid({"current_password": ["The current password is incorrect."]})
-    await guesses.forget_clients(session, user.id or 0, except_client=trace.client_address.get())
+    await guess_limits.forget_clients(session, user.id or 0, except_client=trace.client_address.get())
     await _set_password(session, user, password_hash)
     await record(session, "password.changed", user_id=user.id)
     return user
@@ -109,13 +109,13 @@ async def reset_password(session: AsyncSession, checked: User, password_hash: st
     if user.email_verified_at is None and user.second_factor_secret:
         await second_factor.remove(session, user)
     user.email_verified_at = user.email_verified_at or now()
-    await guesses.forget_clients(session, user.id or 0)
+    await guess_limits.forget_clients(session, user.id or 0)
     await _set_password(session, user, password_hash)
     await record(session, "password.reset", user_id=user.id)
     return user
 
 
 async def _set_password(session: AsyncSession, user: User, password_hash: str) -> None:
-    """Set the password, and forget a pending address: whoever asked for it may not have known the new one."""
+    """Set the password, and forget a pending address: its requester may have known only the old password."""
     user.password_hash, user.pending_email = password_hash, None
     await users.mark_changed(session, user)

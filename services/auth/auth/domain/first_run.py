@@ -57,11 +57,10 @@ async def is_valid(session: AsyncSession, code: str) -> bool:
 
 
 async def finish(session: AsyncSession, code: str, user: User) -> None:
-    """Use up the code, and make the new user an operator. Refuse if it was used meanwhile."""
+    """Make the new user an operator, which uses up the code. Refuse if it was used meanwhile."""
     await _lock(session)
     if not await is_valid(session, code):
         raise errors.refused(refusals.FIRST_RUN_REFUSED)
-    await session.exec(delete(FirstRun))
     await operators.appoint(session, user)
 
 

@@ -1,10 +1,11 @@
 """Operators, and what they may do to accounts. Callers lock the user's row first."""
 
+from sqlmodel import delete
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from auth.domain import users
 from auth.recording import record
-from auth.tables import Token, User
+from auth.tables import FirstRun, Token, User
 from common import errors
 from common.db import now
 from loupe import refusals
@@ -22,7 +23,7 @@ def abilities_of(user: User, token: Token, *, need_second_factor: bool) -> list[
 
 
 async def appoint(session: AsyncSession, user: User) -> None:
-    """Make the user an operator. Repeating it changes nothing."""
+    """Make the user an operator, which ends the code of a first run. Repeating it changes nothing."""
     if user.role == OPERATOR:
         return
     if user.email_verified_at is None:  # somebody else may own the address
@@ -30,6 +31,7 @@ async def appoint(session: AsyncSession, user: User) -> None:
             f"the address {user.email} is not verified", reason=refusals.EMAIL_UNVERIFIED.code
         )
     user.role = OPERATOR
+    await session.exec(delete(FirstRun))
     await users.mark_changed(session, user)
     await record(session, "operator.appointed", user_id=user.id)
 

@@ -32,8 +32,8 @@ STEP_SECONDS = 30
 TOLERATED_STEPS = (-1, 0, 1)
 """The user's clock may differ by one interval."""
 SPACERS = str.maketrans("", "", " -")
-LOST = "only recovery codes work for this user; `loupe-admin user reset-second-factor` ends it"
-"""The advice for a user whose secret was encrypted with a secret that is lost."""
+ADVICE = "only recovery codes work for this user; `loupe-admin user reset-second-factor` ends it"
+"""The advice of a log line about a user whose factor was encrypted with a secret that is lost."""
 
 
 async def encrypt_again(session: AsyncSession, cipher: MultiFernet) -> None:
@@ -43,7 +43,7 @@ async def encrypt_again(session: AsyncSession, cipher: MultiFernet) -> None:
         try:
             user.second_factor_secret = cipher.rotate(user.second_factor_secret or b"")
         except InvalidToken:
-            LOG.warning("second factor cannot be decrypted", user_id=user.id, action=LOST)
+            LOG.warning("second factor cannot be decrypted", user_id=user.id, action=ADVICE)
 
 
 def start(user: User, cipher: MultiFernet) -> tuple[str, str]:
@@ -127,7 +127,7 @@ def _use_code(user: User, code: str, cipher: MultiFernet) -> bool:
     try:
         secret = TOTP(cipher.decrypt(user.second_factor_secret or b"").decode())
     except InvalidToken:
-        LOG.warning("second factor cannot be decrypted", user_id=user.id, action=LOST)
+        LOG.warning("second factor cannot be decrypted", user_id=user.id, action=ADVICE)
         return False
     step_now = int(time.time()) // STEP_SECONDS
     for step in (step_now + difference for difference in TOLERATED_STEPS):

@@ -33,11 +33,11 @@ TOKEN_FORMAT = re.compile(r"([1-9][0-9]{0,17})\|([A-Za-z0-9]{40})([0-9a-f]{8})")
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 """`last_used_at` is written at most this often, so that most requests only read."""
 CONSOLE_IDLE = timedelta(hours=12)
-"""A session of the console ends so long after its last use."""
+"""Time from the last use of a console session until it ends."""
 MAX_NAME_LENGTH = 255
 IS_API_TOKEN = col(Token.console_ends_at).is_(None)
 LARGEST_LOGGED = 20
-"""So many ids of revoked tokens are in one line of the log."""
+"""The most ids of revoked tokens in one line of the log."""
 
 
 @dataclass(frozen=True, slots=True)

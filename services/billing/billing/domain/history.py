@@ -33,7 +33,7 @@ BY_DAY = sa.text(
     )
 )
 MONTH_LATE = timedelta(days=62)
-"""An entry of a month may be made so long after the month began."""
+"""The longest time from the beginning of a month until its last entry is made."""
 
 
 @dataclass(frozen=True, slots=True)

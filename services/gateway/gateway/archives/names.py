@@ -98,7 +98,7 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _shortened(name: str, most: int) -> str:
-    """Return the name with at most so many bytes in UTF-8. It is cut before its extension."""
+    """Return the name with at most `most` bytes in UTF-8. It is cut before its extension."""
     if len(name.encode()) <= most:
         return name
     suffix = PurePosixPath(name).suffix

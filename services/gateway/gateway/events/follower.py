@@ -1,9 +1,9 @@
 """Follows the stream CLIENT_EVENTS, once for the whole process, and misses no event.
 
-The broker passes each event on as it is published, which wakes who waits for it. If clients have event
+The broker passes each event on as it is published, which wakes its waiting requests. If clients have event
 streams, the event is then read from the stream, which knows its position. Every two seconds all events after
 the last one are read, so nothing is lost with the connection. While nobody waits or listens, nothing is read.
-There is no consumer at the broker: whoever may create one chooses the subject to which the broker publishes.
+There is no consumer at the broker: a client that may create one chooses the subject to which it publishes.
 """
 
 import asyncio

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from gateway.events.streams import EventStream
 
 MOST_WAITS, MOST_STREAMS = 50, 20
-"""A user may have so many waiting requests and so many open event streams at this gateway."""
+"""The most waiting requests and the most open event streams of one user at this gateway."""
 RETRY_AFTER_SECONDS = 10
 MOST_READS = 32
-"""So many of those who wait read at a time."""
+"""The most waiting requests that read at a time."""
 open_waits = Gauge("loupe_waits_open", "Requests that wait for the end of an image or a batch")
 open_streams = Gauge("loupe_event_streams_open", "Event streams that clients read")
 
@@ -38,7 +38,7 @@ class Hub:
         self.follower = Follower(self)
         self.is_draining = False
         self.reads = asyncio.Semaphore(MOST_READS)
-        """Whoever waits reads in turn, because thousands may come or be woken at once."""
+        """Waiting requests read in turn, because thousands may come or be woken at once."""
         self._waiting: defaultdict[Key, set[asyncio.Event]] = defaultdict(set)
         self._streams: defaultdict[int, set[EventStream]] = defaultdict(set)
         self._waits_of_user: Counter[int] = Counter()

@@ -86,7 +86,7 @@ class EventStream:
         return self._needs_reset or self._ends or self.must_check_token
 
     async def wait(self, seconds: float) -> bool:
-        """Wait until something happens, at most so many seconds. Return whether something happened."""
+        """Wait up to `seconds` until something happens. Return whether something happened."""
         if self._is_behind or self._has_missed or self._queue or self._is_interrupted:
             return True
         with contextlib.suppress(TimeoutError):

@@ -16,6 +16,7 @@ from gateway.http.field_warnings import near_misses_of, warnings_of
 
 LARGEST_BODY_BYTES = 64 << 10
 MOST_FIELDS = 100
+"""Fields of a form, and of each object in JSON. To compare unknown ones with all options takes time."""
 
 
 async def parse(request: Request, model: type[BaseModel], *list_fields: str) -> dict[str, Any]:
@@ -98,6 +99,8 @@ def _from_json(body: bytes) -> list[tuple[str, object]]:
     pairs: list[tuple[str, object]] = []
 
     def keep(found: list[tuple[str, object]]) -> dict[str, object]:
+        if len(found) > MOST_FIELDS:
+            raise malformed_body(f"An object in the request body has more than {MOST_FIELDS} fields.")
         pairs[:] = found  # the outermost object comes last
         return dict(found)
 

@@ -29,7 +29,7 @@ PREFLIGHT_HEADERS = {
 }
 
 LONGEST_USER_AGENT = 255
-"""So many characters of the User-Agent go to services."""
+"""The most characters of the User-Agent that go to services."""
 METHOD_LABELS = {*METHODS, "OPTIONS"}
 """Other methods share the label `other`, so that clients cannot create any number of time series."""
 

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from common import errors
 from gateway.http import part_names
-from gateway.http.content_encoding import check_encoding
+from gateway.http.content_encoding import check_encoding, check_part_encoding
 from gateway.http.errors import BODY_TOO_LARGE, malformed_body
 from gateway.http.field_warnings import Warnings, near_misses_of, warnings_of
 from gateway.http.upload_gate import UploadTime, declared_bytes
@@ -28,6 +28,10 @@ from gateway.http.upload_gate import UploadTime, declared_bytes
 CHUNK_BYTES = 256 << 10
 LONGEST_BOUNDARY = 200
 """RFC 2046 allows 70 characters. The search for a boundary takes time for each of its characters."""
+PLAIN_BOUNDARY = re.compile(r""";\s*boundary=([^"\s;]+)\s*(?:;|$)""", re.IGNORECASE)
+"""A boundary without quotes. It may have `=` or `/`, for which it needs them: programs that take theirs from
+Python's `email` forget that.
+"""
 LONGEST_TEXT_BYTES = 4096
 LARGEST_PART_HEADER_BYTES = 16 << 10
 """Limit for one part's headers. It also bounds the length of a file name."""
@@ -103,7 +107,8 @@ def _parser_for(request: Request, form: Form) -> PushMultipartParser:
         raise errors.invalid({form.file_field: [f"The {form.file_field} field is required."]})
     if declared_bytes(request) > form.largest_body_bytes:
         raise _body_too_large(form.largest_body_bytes)
-    boundary = parameters.get("boundary", "")
+    found = PLAIN_BOUNDARY.search(request.headers["content-type"])
+    boundary = found[1] if found else parameters.get("boundary", "")
     if len(boundary) > LONGEST_BOUNDARY:
         raise malformed_body(
             f"The boundary of the request body is longer than {LONGEST_BOUNDARY} characters."
@@ -168,6 +173,7 @@ class _FormReader:
             return []
         if self._file_count == self._form.most_files:
             raise errors.invalid({self._form.file_field: [self._form.too_many_files]})
+        check_part_encoding(segment)
         self._file_count += 1
         return [FileStart(self._file_count - 1, part_names.filename_of(segment))]
 

@@ -1,6 +1,7 @@
 """Finds the field that a client probably meant by a name that no route knows."""
 
 import difflib
+import functools
 import re
 from collections.abc import Collection, Iterable
 
@@ -31,7 +32,11 @@ def near_miss(name: str, options: Iterable[str]) -> str | None:
 
     Case, and everything but letters and digits, does not count.
     """
-    plain = _plain(name)
+    return _nearest(_plain(name), tuple(options))
+
+
+@functools.lru_cache(maxsize=4096)  # a thousand items have the same few names
+def _nearest(plain: str, options: tuple[str, ...]) -> str | None:
     for option in options:
         if SIZE_NAMES.get(plain) == option:
             return option

@@ -6,6 +6,7 @@ Headers are texts of Latin-1, of which every byte is a character.
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
 from multipart import MultipartSegment
@@ -22,12 +23,16 @@ CHARSETS = {
 
 
 def filename_of(segment: MultipartSegment) -> str | None:
-    """Return the name of the file, or None if the part has none. `filename*` wins over `filename`."""
+    """Return the name of the file, or None if the part has none. `filename*` wins over `filename`, and a
+    whole name over one in pieces.
+    """
     header = str(segment.header("Content-Disposition", ""))
     parameters: dict[str, str] = {name.lower(): value for name, value in PARAMETER.findall(header)}
     extended = _from_extended(parameters.get("filename*", "").strip().strip('"'))
     if extended is not None:
         return extended
+    if "filename" not in parameters and (joined := _from_pieces(parameters)):
+        return joined
     value = parameters.get("filename", "").strip()
     written = value.strip('"')
     name = _from_words(written) or _from_escapes(written)
@@ -38,8 +43,35 @@ def filename_of(segment: MultipartSegment) -> str | None:
 
 
 def decoded(header: str) -> str:
-    """Decode a header as UTF-8, which clients use today. Other bytes become replacement characters."""
-    return header.encode("latin-1").decode("utf-8", "replace")
+    """Decode a header as UTF-8, which clients use today, or else as windows-1252, in which old clients write.
+
+    Bytes that neither knows become replacement characters.
+    """
+    stored = header.encode("latin-1")
+    try:
+        return stored.decode("utf-8")
+    except UnicodeDecodeError:
+        return stored.decode("cp1252", "replace")
+
+
+def _from_pieces(parameters: Mapping[str, str]) -> str | None:
+    """Return a name that is cut into numbered pieces (RFC 2231, 3), as by JavaMail. None if it is damaged.
+
+    A piece whose name ends in `*` is percent-encoded. The first such piece names the charset.
+    """
+    name, charset = b"", "utf-8"
+    for number in range(len(parameters)):
+        if (plain := parameters.get(f"filename*{number}")) is not None:
+            name += plain.strip().strip('"').encode("latin-1")
+            continue
+        coded = parameters.get(f"filename*{number}*")
+        if coded is None:
+            break
+        if number == 0:
+            charset, _, coded = coded.partition("'")
+            coded = coded.partition("'")[2]
+        name += unquote_to_bytes(coded.strip().encode("latin-1"))
+    return _decode(name, charset) if name else None
 
 
 def _from_extended(value: str) -> str | None:

@@ -24,7 +24,7 @@ RETRY_AFTER_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class UploadTime:
-    """The longest time of an upload: some seconds, and one more for each so many bytes that it declares."""
+    """The longest time of an upload: a fixed part, and a part that grows with the bytes that it declares."""
 
     seconds: float = 120.0
     bytes_per_second: int = 64 << 10

@@ -82,7 +82,7 @@ class Limits:
     async def use_broker(self, nc: Client, replicas: int = 1) -> None:
         """Count at the broker from now on, in a stream with this number of replicas."""
         js = nc.jetstream()
-        await bus.declare(js, STREAM, replicas=replicas)
+        await bus.create(js, STREAM, replicas=replicas)
         self._nc, self._js, self._stream_replicas = nc, js, replicas
 
     @property
@@ -184,12 +184,12 @@ class Limits:
 async def _add_at_broker(js: JetStreamContext, subject: str, added: int, replicas: int) -> int:
     """Add to the counter, and return its total.
 
-    The stream is only in memory. If a restarted broker has lost it, declare it again.
+    The stream is only in memory. If a restarted broker has lost it, create it again.
     """
     headers = {"Nats-Incr": str(added)}
     try:
         ack = await js.publish(subject, b"", headers=headers)
     except nats.js.errors.NoStreamResponseError:
-        await bus.declare(js, STREAM, replicas=replicas)
+        await bus.create(js, STREAM, replicas=replicas)
         ack = await js.publish(subject, b"", headers=headers)
     return int(ack.val or 0)

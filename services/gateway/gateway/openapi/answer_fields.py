@@ -27,9 +27,9 @@ def _address(description: str, example: Any) -> Json:
 FIELDS: Json = {
     # envelopes and pages
     "success": {"type": "boolean", "const": True} | a_field("True: the request succeeded.", True),
-    "message": {"description": "What was done, for a person."},
-    "data": {"description": "What the operation returns."},
-    "meta": {"description": "Where this page is in the list."},
+    "message": {"description": "The outcome, for a person."},
+    "data": {"description": "The data that the operation returns."},
+    "meta": {"description": "The place of this page in the list."},
     "links": {"description": "The addresses of other pages."},
     "current_page": a_field("The number of this page. The first page is 1.", 1, minimum=1),
     "last_page": a_field("The number of the last page.", 3, minimum=1),
@@ -119,13 +119,13 @@ FIELDS: Json = {
     "AcceptedImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
     "AcceptedBatchImage.estimated_seconds": a_field(ESTIMATED_SECONDS, 9, minimum=1),
     "reference": a_field("Your own name for the item of a manifest; null if it has none.", None),
-    "Batch.stage": a_field("What happens now.", "done"),
-    "AcceptedBatch.stage": a_field("What happens now.", "queued"),
+    "Batch.stage": a_field("The present stage of the batch.", "done"),
+    "AcceptedBatch.stage": a_field("The present stage of the batch.", "queued"),
     "webhook_url": _address("The address that gets the end; null if the upload named none.", None),
-    "warnings": {"description": "What the result lacks of the original, such as pages that were left out."},
+    "warnings": {"description": "Parts of the original that the result lacks, such as pages."},
     "ImageWarning.field": a_field("The field of the upload that it is about.", "image"),
     "ImageWarning.message": a_field(
-        "What was left out, and why, for a person.", "1 of 3 pages was left out: damaged."
+        "The part that is missing, and why, for a person.", "1 of 3 pages was left out: damaged."
     ),
     "EarlierFailure.code": a_field("The reason, for programs.", "attempts_exhausted"),
     "EarlierFailure.message": a_field("The reason, for a person.", examples.EARLIER_ERROR["message"]),
@@ -207,7 +207,7 @@ FIELDS: Json = {
     "count": a_field("The number of tokens.", 1, minimum=0),
     "Token.id": a_field("The id of the token.", 1),
     "Token.name": a_field("The label of the token.", "My App"),
-    "abilities": a_field("What the token allows.", examples.TOKEN["abilities"]),
+    "abilities": a_field("The abilities of the token.", examples.TOKEN["abilities"]),
     "last_used_at": _instant(
         "When the token was last used, to the minute; null if never.", examples.TOKEN["last_used_at"]
     ),
@@ -222,12 +222,12 @@ FIELDS: Json = {
     "Usage.plan": a_field("The name of the plan, for programs.", "starter"),
     "SubscriptionAndPlan.plan": {"description": "The plan that you are on."},
     "price": a_field("The price of a month; null if it is by agreement.", 9, minimum=0),
-    "features": a_field("What the plan allows.", examples.STARTER["features"]),
+    "features": a_field("The features of the plan.", examples.STARTER["features"]),
     "limits": {"description": "The limits of the plan."},
     "max_scale": a_field("How many times longer a side of a result may be.", 4, minimum=1),
     "key": a_field("The name of the limit.", "images_per_month"),
     "value": a_field("The limit; null if there is none.", 25, minimum=0),
-    "unit": a_field("What the limit counts.", "images"),
+    "unit": a_field("The unit of the limit.", "images"),
     "image_uploads": {"description": "The images of this month."},
     "ImageUploads.used": a_field("How many images count against the quota.", 42, minimum=0),
     "ImageUploads.limit": a_field("The monthly quota; null if there is none.", 100, minimum=0),
@@ -240,18 +240,18 @@ FIELDS: Json = {
     # the audit
     "AuditEntry.id": a_field("The id of the entry.", examples.AUDIT_ENTRY["id"]),
     "AuditEntry.event": {"description": "The name of the event. Names never change their meaning."},
-    "AuditEntry.description": a_field("What happened, for a person.", examples.AUDIT_ENTRY["description"]),
+    "AuditEntry.description": a_field("The event, for a person.", examples.AUDIT_ENTRY["description"]),
     "actor": {"description": "Who caused it."},
     "client_address": a_field(
         "The network address of the client, of IPv6 the network; null if it is not known.", "192.0.2.1"
     ),
-    "user_agent": a_field("What the client said that it is; null if it said nothing.", "curl/8.5.0"),
+    "user_agent": a_field("The client's `User-Agent`; null if it sent none.", "curl/8.5.0"),
     "AuditEntry.request_id": a_field(
         "The `X-Request-Id` of the request; null if there was none.", examples.AUDIT_ENTRY["request_id"]
     ),
     "details": a_field("Ids and values that belong to the event, by name.", {"token_id": "3"}),
     "occurred_at": _instant("When it happened.", "2026-02-15T12:00:00.000000Z"),
-    "by": {"description": "What each entry sums up."},
+    "by": {"description": "The time that each entry sums up."},
     "entries": {"description": "One for each day or month, oldest first, also for those without images."},
     "start": a_field("The day, or the first day of the month, in UTC.", "2026-02-01", format="date"),
     "accepted": a_field("How many images were accepted.", 12, minimum=0),

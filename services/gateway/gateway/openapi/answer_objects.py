@@ -27,7 +27,7 @@ OBJECTS: Json = {
     "Limit": "One limit of a plan.",
     "Links": "The addresses of other pages of the list.",
     "Message": "The answer of an operation that returns no data.",
-    "Meta": "Where this page is in the list.",
+    "Meta": "The place of this page in the list.",
     "Model": "The model that was requested, and the model that was used.",
     "NewToken": "A new token and its text, which is shown only this once.",
     "OfferedPlan": "A plan of this installation.",

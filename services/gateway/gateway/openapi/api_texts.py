@@ -64,7 +64,7 @@ TAGS = {
         f"Up to {MOST_BATCH_IMAGES} images in one request. Each is processed separately. "
         "Needs a plan with `batch_processing`."
     ),
-    "events": "What happens to your images and batches, as it happens.",
+    "events": "Events about your images and batches, as they happen.",
     "webhooks": "Addresses of yours that get events, signed, and the log of what was sent.",
     "account": "Your profile, your tokens, and what is left of your plan this month.",
     "models": "The models that upscale images in this installation.",

@@ -11,7 +11,7 @@ Json = dict[str, Any]
 EVENT_STREAM = "text/event-stream"
 EVENT_TYPE = a_choice(
     "EventType",
-    "What happened. `reset`: something was missed, so read your lists again. A cancelled image is "
+    "The type of an event. `reset`: something was missed, so read your lists again. A cancelled image is "
     "`image.failed` with the code `cancelled`. The end of a batch comes after those of its images.",
     (*EVENT_TYPES, "reset"),
 )
@@ -21,7 +21,7 @@ EVENT: Json = {
     "properties": {
         "type": {
             "$ref": f"{REFERENCE}EventType",
-            "description": "What happened.",
+            "description": "The type of the event.",
             "examples": ["image.completed"],
         },
         "timestamp": {
@@ -32,8 +32,8 @@ EVENT: Json = {
         },
         "data": {
             "type": ["object", "null"],
-            "description": "What GET answers about the image or batch when the event is sent; a batch "
-            "without its images. Of what was deleted: only `id` and `deleted`. Null in `reset`.",
+            "description": "The image or batch as GET answers it when the event is sent; a batch without its "
+            "images. After a deletion only `id` and `deleted`. Null in `reset`.",
             "additionalProperties": True,
             "examples": [examples.IMAGE],
         },

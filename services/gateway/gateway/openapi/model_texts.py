@@ -31,12 +31,12 @@ FIELDS: Json = {
     ),
     # the models of an installation
     "ServedModel.name": a_field("The name, as `model` of an upload.", "faithful"),
-    "ServedModel.description": a_field("What the model does.", examples.MODELS[1]["description"]),
-    "best_for": a_field("What the model is best for.", examples.MODELS[1]["best_for"]),
+    "ServedModel.description": a_field("The effect of the model.", examples.MODELS[1]["description"]),
+    "best_for": a_field("The pictures that the model suits best.", examples.MODELS[1]["best_for"]),
     "is_default": a_field("True for the model that is used if an upload names none.", False),
     "scales": a_field("The scale factors.", examples.MODELS[1]["scales"]),
     "network": a_field("The neural network; null for `auto`.", examples.MODELS[1]["network"]),
-    "source": a_field("Where the network was published; null for `auto`.", examples.MODELS[1]["source"]),
+    "source": a_field("The origin of the network; null for `auto`.", examples.MODELS[1]["source"]),
     "licence": a_field("The licence of the weights; null for `auto`.", examples.MODELS[1]["licence"]),
     "ServedModel.title": a_field(
         "The name for people of a model that this installation has added; null for Loupe's own models.", None

@@ -66,7 +66,7 @@ PROBLEM: Json = {
         },
         "message": {
             "type": "string",
-            "description": "What is wrong, for a person.",
+            "description": "The fault, for a person.",
             "examples": ["Validation failed"],
         },
         "errors": {
@@ -75,7 +75,7 @@ PROBLEM: Json = {
         },
         "code": {
             "$ref": f"{REFERENCE}ErrorCode",
-            "description": "What is wrong, for a program.",
+            "description": "The fault, for a program.",
             "examples": ["validation_failed"],
         },
         "request_id": {

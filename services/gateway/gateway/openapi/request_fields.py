@@ -23,17 +23,17 @@ BODIES: Json = {
     "Credentials": "Address and password of a user.",
     "EstimateRequest": "A picture, and the options with which it would be uploaded.",
     "FileToUpload": "A file that you are going to store.",
-    "ForgottenPassword": "Whose password was forgotten.",
+    "ForgottenPassword": "The user who has forgotten the password.",
     "ImageLink": "A link to one file, or the id of a stored one, and its options.",
     "ImageUpload": "One file, and its options.",
     "ManifestItem": "One file, and the options that it has for itself.",
     "NewPassword": "A new password, and the token of the mail.",
     "PasswordChange": "A new password, and the present one.",
-    "Proof": "What proves that the token is in the right hands. Empty if it comes from a recent login.",
+    "Proof": "The proof that the token is in the right hands. Empty if it comes from a recent login.",
     "Registration": "The data of a new user.",
-    "TokenRequest": "What a new token is for.",
+    "TokenRequest": "The label, abilities and expiry of a new token.",
     "UserChanges": "The fields that change.",
-    "VerificationMailRequest": "Who needs the mail again.",
+    "VerificationMailRequest": "The user who needs the mail again.",
     **webhook_texts.BODIES,
 }
 
@@ -52,7 +52,7 @@ FIELDS: Json = {
     # accounts and tokens
     "name": a_field("The name of the user.", "Jane Smith", minLength=1, maxLength=255),
     "email": a_field("The mail address of the user.", EXAMPLE_MAIL),
-    "Registration.email": a_field("Where the mail to verify the address goes.", EXAMPLE_MAIL, **NEW_MAIL),
+    "Registration.email": a_field("The mail address, which has to be verified.", EXAMPLE_MAIL, **NEW_MAIL),
     "UserChanges.email": a_field("The new mail address, which has to be verified.", EXAMPLE_MAIL, **NEW_MAIL),
     "password": _password("The password of the user."),
     "Registration.password": NEW_PASSWORD,
@@ -65,7 +65,7 @@ FIELDS: Json = {
     "token": a_field("The text after the `#` of the link in the mail.", "eyJhbGciOi…"),
     "TokenRequest.name": a_field("A label for the token.", "My App", minLength=1, maxLength=255),
     "abilities": a_field(
-        "What the token may do. The default is everything.", list(ABILITIES[:1]), uniqueItems=True
+        "The abilities of the token. The default is all.", list(ABILITIES[:1]), uniqueItems=True
     ),
     "expires_at": a_field(
         "A time in the future (RFC 3339). By default the token never expires, or as the installation says.",
@@ -178,8 +178,8 @@ PARAMETERS: Json = {
     "signed": {"description": "The signed text in the link of the mail.", "example": "eyJhbGciOi…"},
     "page": {"description": "The number of the page. A page past the end is empty.", "example": 1},
     "per_page": {"description": "The largest number of items on a page.", "example": 15},
-    "of": {"description": "Which picture. By default the result.", "example": "result"},
-    "by": {"description": "What each entry sums up. By default a day.", "example": "day"},
+    "of": {"description": "The picture. By default the result.", "example": "result"},
+    "by": {"description": "The time that each entry sums up. By default a day.", "example": "day"},
     "from": {"description": "The first day, or a day of the first month.", "example": "2026-02-01"},
     "to": {
         "description": "The last day, or a day of the last month. By default today.",
@@ -187,15 +187,15 @@ PARAMETERS: Json = {
     },
     "listAudit.event": {"description": "Only events with this name.", "example": "sign_in.refused"},
     "listAudit.from": {
-        "description": "Only what happened from this instant or day on, in UTC.",
+        "description": "Only events from this instant or day on, in UTC.",
         "example": "2026-02-01",
     },
     "listAudit.to": {
-        "description": "Only what happened before this instant, or up to the end of this day.",
+        "description": "Only events before this instant, or up to the end of this day.",
         "example": "2026-02-28T12:00:00Z",
     },
     "wait": {
-        "description": "Answer when the image or batch has ended, but after so many seconds in any case.",
+        "description": "Answer when the image or batch has ended, or after this many seconds.",
         "example": 30,
     },
     "Prefer": {

@@ -48,7 +48,7 @@ OBJECTS: Json = {
 BODIES: Json = {
     "SecretChange": "The secret that is used from now on. Empty: Loupe makes one.",
     "WebhookChanges": "The fields that change.",
-    "WebhookRequest": "Where events go, and which.",
+    "WebhookRequest": "The address of a new webhook, and the events that it gets.",
 }
 _TYPES = a_field("The types of events that it gets. Empty means all.", ["image.completed"], uniqueItems=True)
 _SECRET = a_field("The secret: `whsec_` and base64.", SECRET)

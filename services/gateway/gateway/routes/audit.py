@@ -19,7 +19,7 @@ from rest.values import format_time
 
 router = APIRouter(prefix="/api/audit", tags=["account"])
 NAMES = sorted(name for name, event in EVENTS.items() if event.is_audited)
-EVENT = a_choice("AuditEvent", "What happened.", NAMES)
+EVENT = a_choice("AuditEvent", "The name of an event.", NAMES)
 Event = Annotated[str, Field(json_schema_extra=EVENT)]
 ACTOR = a_choice(
     "AuditActor",

@@ -31,7 +31,7 @@ from rest.webhooks import webhook_data
 router = APIRouter(prefix="/api/events", tags=["events"])
 COMMENT_SECONDS = 15.0
 CHECK_SECONDS = 60.0
-"""A token is checked so often without a cause, in case the event about its revocation was lost."""
+"""Time between two checks of a stream's token, in case the event about its revocation was lost."""
 RETRY_SECONDS = 1.0
 HEADERS = {"X-Accel-Buffering": "no"}
 """Makes nginx and its kin pass each event on at once."""

@@ -25,6 +25,8 @@ from rest.choices import a_choice
 Json = dict[str, Any]
 Problems = dict[str, list[str]]
 LARGEST_BODY_BYTES = 4 << 20
+MOST_UNKNOWN_NAMES = 1000
+"""Different names of unknown fields in all items. Each is compared with all options, which takes time."""
 SECONDS = 60.0
 """Deadline for images to store a thousand rows."""
 CHECK_SECONDS = 15.0
@@ -46,8 +48,7 @@ FIELDS: Json = {
     "name": {"type": "string", "maxLength": 255},
     "on_error": a_choice(
         "OnError",
-        "What happens to an item that is refused: `reject` refuses the whole batch, "
-        "`skip` makes it a failed image.",
+        "The effect of a refused item: `reject` refuses the whole batch, `skip` makes it a failed image.",
         ON_ERROR,
     )
     | {"default": ON_ERROR[0]},
@@ -104,6 +105,8 @@ async def _read(request: Request) -> pb.CreateManifestRequest:
         problems["items"] = [text]
     elif not 1 <= len(cast("list[object]", items)) <= MOST_MANIFEST_ITEMS:
         problems["items"] = [f"The items must have between 1 and {MOST_MANIFEST_ITEMS} entries."]
+    elif _count_unknown(cast("list[object]", items)) > MOST_UNKNOWN_NAMES:
+        problems["items"] = [f"The items must have at most {MOST_UNKNOWN_NAMES} different unknown fields."]
     if on_error not in (None, *ON_ERROR):
         problems["on_error"] = [errors.choice_text("on_error", ON_ERROR)]
     if problems:
@@ -118,6 +121,11 @@ async def _read(request: Request) -> pb.CreateManifestRequest:
         skips_refused_items=on_error == "skip",
         items=[_to_item(request, *each) for each in enumerate(cast("list[object]", items))],
     )
+
+
+def _count_unknown(items: list[object]) -> int:
+    """Return the number of different names in the items that are no field of an item."""
+    return len({name for item in items if isinstance(item, dict) for name in item} - ITEM.keys())
 
 
 def _to_item(request: Request, position: int, sent: object) -> pb.CreateManifestRequest.Item:

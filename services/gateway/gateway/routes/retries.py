@@ -23,8 +23,8 @@ REFUSALS = (
     refusals.TOO_MANY_UNDECODABLE,
     *submissions.REFUSALS,
 )
-SECONDS = 60.0
-"""Deadline for all images of a batch, whose originals are looked for one by one."""
+BATCH_SECONDS = 60.0
+"""Deadline of a retry of a batch, which looks for the originals of its images one by one."""
 
 RETRY_IMAGE = Operation(
     id="retryImage",
@@ -102,7 +102,7 @@ async def retry_batch(
     with waits.admitted(request, caller, waits.preferred_seconds(request)) as wait:
         retry = pb.RetryBatchRequest(id=batch_id, api_request=not caller.is_console_session)
         metadata = submissions.metadata_of(request, caller)
-        response = await caller.images.RetryBatch(retry, timeout=SECONDS, metadata=metadata)
+        response = await caller.images.RetryBatch(retry, timeout=BATCH_SECONDS, metadata=metadata)
         submissions.describe_usage(request, caller, response)
         if batch := await wait.until_new_one_ended(waits.BATCH, batch_id):
             ended = GET_BATCH.answer(to_batch(batch, to_batch_images(batch)))

@@ -20,7 +20,7 @@ from rest.choices import a_choice
 router = APIRouter(prefix="/api/usage", tags=["account"])
 STEPS = ("day", "month")
 FORMATS = ("json", "csv")
-STEP = a_choice("UsageStep", "What each entry sums up.", STEPS)
+STEP = a_choice("UsageStep", "The time that each entry sums up.", STEPS)
 StepFilter = Annotated[Annotated[str, Field(json_schema_extra=STEP)] | None, Query(alias="by")]
 FormatFilter = Annotated[str | None, Query(alias="format", include_in_schema=False)]
 """The description leaves it out, because generators of clients fail on an answer that has two types."""

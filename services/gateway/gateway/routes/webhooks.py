@@ -186,7 +186,7 @@ DELETE_WEBHOOK = Operation(
     id="deleteWebhook",
     summary="Delete a webhook",
     message="Webhook deleted successfully",
-    description="What waits for it is not sent, and its log is gone.",
+    description="Its waiting deliveries are not sent, and its log is gone.",
 )
 
 

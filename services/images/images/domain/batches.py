@@ -16,7 +16,7 @@ from images.tables import UNFINISHED, UNFINISHED_BATCH, Batch, BatchStatus, Imag
 from loupe import refusals
 
 MOST_SHOWN, MOST_SHOWN_IN_LISTS = 100, 20
-"""So many images of a batch are shown with it. A page of its images shows more."""
+"""The most images that are shown with their batch. A page of its images shows more."""
 BatchWithImages = tuple[Batch, list[Image]]
 """A batch and its images in the order of their upload."""
 

@@ -24,7 +24,7 @@ LIFETIME = timedelta(hours=24)
 LINK_LIFETIME = timedelta(hours=1)
 """How long a client can store a file by its link, even after the file was used."""
 MOST_UNUSED, MOST_UNUSED_BYTES = 100, 2 << 30
-"""So many files and bytes of a user may wait for their use."""
+"""The most files and bytes of a user that may wait for their use."""
 EXPIRED_AT_ONCE = 500
 
 

@@ -23,7 +23,7 @@ from loupe.inference.v1 import inference_pb2
 
 FETCH_FAILED = "fetch_failed"
 CLAIMED_FOR = timedelta(seconds=20)
-"""A process has claimed a fetch for so long at a time, by the database's clock."""
+"""The duration of a process's claim on a fetch, by the database's clock. The process renews it."""
 CLAIM = sa.text("""
     WITH RECURSIVE waiting AS (
         (SELECT user_id FROM image_source WHERE due_at IS NOT NULL ORDER BY user_id LIMIT 1)

@@ -19,9 +19,9 @@ from images.upload_tables import IdempotencyKey
 from loupe import refusals
 
 ALIVE = timedelta(seconds=20)
-"""A submission under way has its key for so long at a time, by the database's clock."""
+"""The time for which a submission under way has its key, by the database's clock. It renews it."""
 KEPT = timedelta(hours=24)
-"""An answer is stored for so long."""
+"""The time for which an answer is stored."""
 RETRY_AFTER_SECONDS = 1
 DELETED_AT_ONCE = 1000
 DELETE_EXPIRED = sa.text("""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from common import errors, outbox, trace
+from common import errors, labels, outbox, trace
 from common.db import now
 from images.catalogue import ALWAYS_SERVED
 from images.domain import batch_progress, counters, fairness, models, previews, turns, undecodable
@@ -26,8 +26,10 @@ DEAD_STANDARD, DEAD_PRIORITY = "dead.QUEUE.inference-standard", "dead.QUEUE.infe
 """Named as in `common.messages`. They are published here, because attempts are counted here."""
 EXHAUSTED = "attempts_exhausted"
 CANCELLED_TEXT = "The image was cancelled."
+LONGEST_TEXT = 500
+"""Characters of a worker's text."""
 MOST_EXCUSED = 20
-"""So many attempts of an image can be excused. After that, the image itself counts as the cause."""
+"""The most attempts of an image that are excused. After that, the image itself counts as the cause."""
 LOCK_USER = sa.text("SELECT pg_advisory_xact_lock(:user_id)")
 LOCK_OWNER = sa.text("SELECT pg_advisory_xact_lock(user_id) FROM image WHERE id = :image_id")
 """Takes the same lock, for the user who owns the image."""
@@ -52,7 +54,9 @@ class Rules:
     fairness_secret: bytes = b""
     """The secret of `fairness.key_of`."""
     undecodable_per_hour: int = 30
-    """A user's images wait for the next hour after so many cost workers time for nothing in this one."""
+    """The most images of a user in an hour that cost workers time for nothing. The others then wait for the
+    next hour.
+    """
 
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
@@ -213,12 +217,12 @@ async def _complete(session: AsyncSession, image: Image, output: inference_pb2.O
     image.status = Status.COMPLETED
     image.upscaled_bytes = output.bytes
     image.processing_seconds = output.seconds
-    image.model_used = output.model
-    image.model_reason = output.model_reason
-    image.model_message = output.model_message
+    image.model_used = _cleaned(output.model)
+    image.model_reason = _cleaned(output.model_reason)
+    image.model_message = _cleaned(output.model_message)
     image.denoise_used = output.denoise if output.HasField("denoise") else None
     image.strength_used = output.strength if output.HasField("strength") else None
-    image.precision_used = output.precision or None
+    image.precision_used = _cleaned(output.precision) or None
     image.warnings = _warnings(image, output)
     image.previews = previews.stored(output.previews)
     image.updated_at = now()
@@ -268,10 +272,15 @@ async def fail(session: AsyncSession, image: Image, failure: inference_pb2.Failu
 
 def _set_failed(image: Image, failure: inference_pb2.Failure) -> None:
     image.status = Status.FAILED
-    image.failure_code = failure.code
-    image.failure_message = failure.message
+    image.failure_code = _cleaned(failure.code)
+    image.failure_message = _cleaned(failure.message)
     image.failure_retryable = failure.retryable
     image.updated_at = now()
+
+
+def _cleaned(text: str) -> str:
+    """Return a worker's text as one short line. Users read it, and workers decode files of strangers."""
+    return labels.clean(text)[:LONGEST_TEXT]
 
 
 def ended_event(image: Image) -> pb.ImageEnded:

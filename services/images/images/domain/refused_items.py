@@ -30,7 +30,7 @@ async def refuse_over_limit(session: AsyncSession, user_id: int, limit: int) -> 
 
 
 async def count(session: AsyncSession, user_id: int, number: int, limit: int) -> None:
-    """Count so many refused items, unless the user was over the limit before: then raise as above.
+    """Count refused items, unless the user was over the limit before: then raise `ResourceExhausted`.
 
     The caller holds the user's lock, so manifests that come at the same time do not pass the limit together.
     """

@@ -21,7 +21,7 @@ from images.tables import NO_FILE_TURN, Batch, Image, Status
 from loupe import refusals
 
 MOST_EARLIER_FAILURES = 20
-"""So many failures of an image are stored. The oldest go first."""
+"""The most failures of an image that are stored. The oldest go first."""
 
 retried_images = Counter("loupe_images_retried_total", "Failed images that were queued again", ["code"])
 
@@ -34,7 +34,7 @@ class Place:
     reserved_until: datetime
     is_priority: bool
     retention_seconds: int | None = None
-    """The plan keeps the image for so long after its end. None: as long as nobody deletes it."""
+    """Time from the end of the image until the plan deletes it. None: it is kept until a user deletes it."""
 
 
 def is_retryable(image: Image) -> bool:

@@ -22,9 +22,9 @@ GONE_AFTER = timedelta(minutes=1)
 PLACES_WITHOUT_WORKERS = 2
 """The places that are assumed while no worker runs, so that a starting worker finds jobs."""
 ROUNDS = 2
-"""The stream holds so many rounds of jobs of the running workers."""
+"""Rounds of jobs of the running workers that the stream may hold."""
 ROUNDS_WITH_NEWCOMERS = 3
-"""As many rounds, if the last one is small images of users who have nothing else in the stream."""
+"""The same, if the last round is only small images of users who have nothing else in the stream."""
 RESERVE_SECONDS = 0.25
 """The stream may hold these rounds in any case if the workers need less time for all its jobs. Otherwise fast
 workers would wait for the next jobs.
@@ -34,9 +34,9 @@ SMALL_MEGAPIXELS = 8.0
 LEAST_MEGAPIXELS = 0.25
 """An image counts at least as much, because each job takes some time beside its pixels."""
 MOST_GIVEN = 1000
-"""So many images get their turns at a time. There are more only after an upgrade."""
+"""The most images that get their turns at a time. There are more only after an upgrade."""
 MOST_READ = 256
-"""So many waiting images of each size are considered beyond the free places."""
+"""Waiting images of each size that are considered beyond the free places."""
 LOCK = {"space": 0x7475726E, "lock": 0}
 """The advisory lock of `LOCK_IF_NEEDED`. Two numbers cannot be mistaken for a user's lock, which is one."""
 

@@ -14,17 +14,18 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from imagefile import (
     bmp,
+    bmp_runs,
     colours,
     formats,
     gif,
     heif,
     jpeg_pixels,
+    jpeg_quality,
     jxl,
     png_colours,
     small_pictures,
     tiff,
     tiff_kinds,
-    wear,
 )
 from imagefile.formats import READABLE, Format, media_type
 from imagefile.parser_bombs import ParserBomb
@@ -98,13 +99,13 @@ def _refused(text: str) -> Refused:
 
 
 def _read_header(format_: Format, data: bytes, largest_pixels: int) -> Header:
+    reading = READABLE[format_]
+    if feature := reading.unsupported_feature(data):
+        raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
     if format_ in CODINGS:
         return _header_of_boxes(format_, data, largest_pixels)
     if format_ == "JXL":
         return _jxl_header(data, largest_pixels)
-    reading = READABLE[format_]
-    if feature := reading.unsupported_feature(data):
-        raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
     if format_ == "TIFF":
         header = _tiff_header(select_picture(data), largest_pixels)
         return replace(header, sequence=sequences.of_tiff(data, largest_pixels))
@@ -137,8 +138,8 @@ def _header(format_: Format, image: ImageFile.ImageFile, data: bytes, largest_pi
     has_alpha = image.mode in MODES_WITH_ALPHA or "transparency" in image.info
     has_alpha |= summary is not None and summary.has_holes
     is_lossy = READABLE[format_].is_lossy(data)
-    quality = wear.jpeg_quality(getattr(image, "quantization", None))
-    is_worn = wear.is_worn(format_, quality, is_lossy=is_lossy)
+    quality = jpeg_quality.jpeg_quality(getattr(image, "quantization", None))
+    is_worn = jpeg_quality.is_worn(format_, quality, is_lossy=is_lossy)
     return Header(format_, *size, frames, is_lossy, is_worn, has_alpha=has_alpha)
 
 
@@ -199,7 +200,7 @@ def _tiff_header(data: bytes, largest_pixels: int) -> Header:
     if feature := tiff_kinds.unsupported_feature(tags):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
     is_lossy = READABLE["TIFF"].is_lossy(data)
-    is_worn = wear.is_worn("TIFF", None, is_lossy=is_lossy)
+    is_worn = jpeg_quality.is_worn("TIFF", None, is_lossy=is_lossy)
     return Header("TIFF", width, height, 1, is_lossy, is_worn, has_alpha=tiff_kinds.has_alpha(tags))
 
 
@@ -212,6 +213,8 @@ def _bmp_header(data: bytes, largest_pixels: int) -> Header:
         raise _refused(BROKEN)
     if feature := bmp.unsupported_feature(header):
         raise _refused(f"The image is of a kind that cannot be upscaled: {feature}.")
+    if not bmp_runs.are_complete(data, header):
+        raise _refused(BROKEN)
     return Header("BMP", width, height, has_alpha=bmp.has_alpha(header))
 
 

@@ -6,7 +6,7 @@ from images.domain import expiry
 SECONDS = 10.0
 """Time between two sweeps."""
 MOST_BATCHES = 40
-"""A sweep ends after so many transactions, so that the next one starts with the oldest images again."""
+"""The most transactions of a sweep, so that the next one starts with the oldest images again."""
 
 
 class Expiry:

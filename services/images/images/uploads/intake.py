@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from loupe.billing.v1.billing_pb2_grpc import BillingServiceAsyncStub
 
 LastStep = Callable[[AsyncSession, Sequence[Image], Batch | None], Awaitable[None]]
-"""What a transaction does with the rows that it has inserted, before it commits."""
+"""Called by a transaction with the rows that it has inserted, before it commits."""
 DAY_SECONDS = 86_400
 PRIORITY_FEATURE = "priority_queue"
 """The feature of plans whose images go into the priority queue."""

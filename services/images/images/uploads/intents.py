@@ -1,8 +1,8 @@
 """Writes down what an upload is about to reserve and to store, so that an interrupted one is undone.
 
 The note of an upload is written before its effects. The transaction that inserts the rows of the images
-deletes it. So whoever finds a note whose process no longer keeps it alive knows that there are no rows, and
-undoes the upload. A process that was frozen meanwhile finds its note gone, and refuses the upload.
+deletes it. So a process that finds a note that nobody keeps alive knows that there are no rows, and undoes
+the upload. A process that was frozen meanwhile finds its note gone, and refuses the upload.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 LOG = log.get(__name__)
 ALIVE = timedelta(seconds=20)
-"""A process keeps the notes of its uploads alive for so long at a time, by the database's clock."""
+"""The time for which a process's notes stay alive, by the database's clock. It renews them."""
 RENEW_SECONDS = 5.0
 UNDO_SECONDS = 5.0
 """Time between two searches for notes that nobody keeps alive."""
 UNDONE_AT_ONCE = 100
 RESERVED_SECONDS = 600
-"""A place is reserved for so long until the row of its image is there. Then the sweep renews it."""
+"""The time for which a place is reserved while its image has no row. Later the sweep renews it."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ SIZES = ("scale_factor", "target_width", "target_height")
 WHOLE_ITEM = ""
 """The key of a problem that concerns an item as a whole."""
 MOST_FIELDS = 100
-"""So many fields at fault are named."""
+"""The most fields at fault that are named."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Item:
     filename: str = ""
     """Its name until the file is there."""
     fields: Fields = field(default_factory=Fields)
-    """What is wrong with it."""
+    """The faults of the item, by field."""
 
     @property
     def problem(self) -> str:

@@ -21,7 +21,7 @@ from loupe.billing.v1 import billing_pb2
 MOST_ROUNDS = 3
 """How often the images of a batch are read again because they changed meanwhile."""
 CHECKS_AT_ONCE = 8
-"""So many originals of a batch are looked for at the same time."""
+"""Originals of a batch that are looked for at the same time."""
 
 
 class Retries:

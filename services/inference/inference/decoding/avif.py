@@ -32,7 +32,7 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     is_grey = mode in modes.GREY_MODES
     icc = modes.usable_profile(bytes(fields.get("icc-profile-data", b"")), is_grey=is_grey)
     icc = icc or nclx.profile(summary.colour, is_grey=is_grey)
-    tags = metadata.read_tiff(bytes(fields.get("exif-data", b"")))
+    tags = metadata.read_tiff(bytes(fields.get("exif-data", b"")), is_sideways=summary.is_sideways)
     size, pixels = (image.width, image.height), b"".join(strips(image))
     if image.format == "ushort":
         return heif.describe_deep(pixels, mode, size, summary.depth, file_format, icc, tags)

@@ -2,7 +2,7 @@
 
 import struct
 
-from imagefile import bmp
+from imagefile import bmp, bmp_runs
 from imagefile.bmp import BIT_FIELDS, FILE_HEADER_BYTES, HEADER_BYTES, PLAIN, Header, read_header, shift_of
 from imagefile.formats import Format
 from inference.decoding import sixteen_bit, still
@@ -39,13 +39,22 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
 
 
 def to_plain(data: bytes, header: Header) -> bytes:
-    """Return a file with the same colours that Pillow reads right."""
+    """Return a file with the same colours that Pillow reads right. Its pixels have no run lengths.
+
+    Raise an error if pixels are missing.
+    """
+    if header.compression in (bmp.RLE8, bmp.RLE4):
+        pixels = padded_rows(bmp_runs.expand(data, header), header.width)
+        return _with_palette(data, header, 8, pixels)
+    if len(data) < header.offset + header.pixel_bytes:
+        raise OSError("the file ends before its pixels do")
+    data = data.ljust(header.offset + header.row_bytes * abs(header.height), b"\0")
     if header.masks and (header.bits, header.masks) not in MASKS_THAT_PILLOW_READS:
         pixels = spread_masks(data, header)
         masks = struct.pack("<4I", *(BLUE_GREEN_RED_ALPHA if header.masks[3] else BLUE_GREEN_RED))
         return _with_header(header, 32, BIT_FIELDS, masks.ljust(bmp.V4_BYTES - HEADER_BYTES, b"\0"), pixels)
     if header.bits <= 8:
-        return _with_palette(data, header)
+        return _with_palette(data, header, header.bits, data[header.offset :])
     if header.bytes == SHORT_HEADER_BYTES:
         return _with_header(header, header.bits, PLAIN, b"", data[header.offset :])
     return data
@@ -70,21 +79,26 @@ def _spread(stored: pyvips.Image, mask: int) -> pyvips.Image:
     return (((stored >> shift_of(mask)) & most) * (255 / most)).rint()
 
 
-def _with_palette(data: bytes, header: Header) -> bytes:
-    """Return the file with a whole palette. For 4 bits it has one more colour, which is not grey.
+def padded_rows(pixels: bytes, width: int) -> bytes:
+    """Return rows of `width` bytes, each filled up to whole 32-bit words."""
+    if width % 4 == 0:
+        return pixels
+    rows = (pixels[start : start + width] for start in range(0, len(pixels), width))
+    return b"".join(row + bytes(-width % 4) for row in rows)
+
+
+def _with_palette(data: bytes, header: Header, bits: int, pixels: bytes) -> bytes:
+    """Return the file with a whole palette for `bits`. For 4 bits it has one more colour, which is not grey.
 
     Pillow takes a short palette of greys for pixels of 8 bits, or of 1 bit, whatever the file says.
     """
     entry = 3 if header.bytes == bmp.OLD_HEADER_BYTES else 4
-    start, whole = FILE_HEADER_BYTES + header.bytes, 1 << header.bits
-    table = data[start : min(start + (header.colours or whole) * entry, header.offset)]
+    start, whole = FILE_HEADER_BYTES + header.bytes, 1 << bits
+    table = data[start : min(start + (header.colours or 1 << header.bits) * entry, header.offset)]
     if entry == 3:
         table = b"".join(table[at : at + 3] + b"\0" for at in range(0, len(table), 3))
-    table = table[: 4 * whole].ljust(4 * whole, b"\0") + (NOT_GREY if header.bits == 4 else b"")
-    pixels = data[header.offset :]
-    if header.compression != PLAIN:
-        pixels = pixels[: header.most_pixel_bytes]
-    return _with_header(header, header.bits, header.compression, table, pixels, len(table) // 4)
+    table = table[: 4 * whole].ljust(4 * whole, b"\0") + (NOT_GREY if bits == 4 else b"")
+    return _with_header(header, bits, PLAIN, table, pixels, len(table) // 4)
 
 
 def _with_header(

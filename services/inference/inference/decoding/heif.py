@@ -39,7 +39,7 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     is_grey = mode in modes.GREY_MODES
     icc = modes.usable_profile(image.info.get("icc_profile") or b"", is_grey=is_grey)
     icc = icc or nclx.profile(summary.colour, is_grey=is_grey)
-    tags = metadata.read_tiff(image.info.get("exif") or b"")
+    tags = metadata.read_tiff(image.info.get("exif") or b"", is_sideways=summary.is_sideways)
     if sixteen and mode in modes.PREMULTIPLIED:
         load: Any = pyvips.Image.new_from_memory
         stored = load(pixels, *image.size, len(mode), "ushort")

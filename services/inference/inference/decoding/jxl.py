@@ -38,7 +38,7 @@ def read(data: bytes, file_format: Format, most_pixels: int) -> Decoded:
     mode = MODES[(1 if header.is_grey else 3) + header.has_alpha]
     size = (header.width, header.height)
     icc = modes.usable_profile(icc, is_grey=header.is_grey)
-    tags = metadata.read_tiff(read_exif(data))
+    tags = metadata.read_tiff(read_exif(data), is_sideways=header.is_sideways)
     if header.bits <= 8:
         image = Image.frombuffer(mode, size, pixels, "raw", mode, 0, 1)
         return heif.describe(image, data, file_format, icc, tags)

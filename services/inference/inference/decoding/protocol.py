@@ -61,7 +61,7 @@ class DecodedHeader(TypedDict):
     bits: NotRequired[int]
     """Bits of a sample in the file, if they are fewer than `depth`. They are the upper ones."""
     orientation: int
-    """As in EXIF. 1 if the picture is upright already."""
+    """The orientation as EXIF numbers it. 1 if the picture is upright already."""
     format: str
     has_alpha: bool
     alpha_follows: bool
@@ -97,7 +97,7 @@ class CanvasHeader(TypedDict):
 
 
 class FrameHeader(TypedDict):
-    """Where and how a frame is drawn; see `imagefile.apng`."""
+    """The place of a frame, and how it is drawn; see `imagefile.apng`."""
 
     left: int
     top: int

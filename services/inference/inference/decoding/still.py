@@ -10,7 +10,7 @@ from PIL import Image
 
 from imagefile import png
 from imagefile.formats import READABLE, Format
-from imagefile.wear import jpeg_quality
+from imagefile.jpeg_quality import jpeg_quality
 from inference import metadata
 from inference.decoding import cpu_budget, gif, modes, png_profile
 from inference.decoding.protocol import Decoded, DecodedHeader

@@ -6,6 +6,7 @@ The thresholds were found on the sets of `make bench-quality`.
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,10 @@ PLAIN_RANGE, COMMON_GREYS = 2, 8
 EDGE_STEP, STRAIGHT_STEP = 24, 6
 CELL = 16
 """The side of a cell in pixels."""
+DARKEST, BRIGHTEST, LEAST_CELLS = 4, 251, 64
+"""Noise is measured where no pixel is nearly black or white, in at least so many cells."""
+QUIETEST = 0.02
+"""The share of cells with the least detail, which shows the noise."""
 
 
 class Sample:
@@ -54,7 +59,7 @@ class Sample:
         """The share of steps that lie in drawn cells: those with hard steps, quiet pixels, and little in
         between.
         """
-        busy, hard = share_by_cell(self._steps > QUIET_STEP), share_by_cell(self._steps > HARD_STEP)
+        busy, hard = mean_by_cell(self._steps > QUIET_STEP), mean_by_cell(self._steps > HARD_STEP)
         is_drawn = (busy < 0.7) & (hard > 0.02) & (hard > (busy - hard) / 2)
         return float(busy[is_drawn].sum() / max(1e-9, busy.sum()))
 
@@ -101,6 +106,25 @@ class Sample:
         if (visible := self._visible) is not None:
             edges &= visible[:, :-1, :-1] & visible[:, :-1, 1:] & visible[:, 1:, :-1]
         return ratio(edges & (np.minimum(across, down) <= STRAIGHT_STEP), edges)
+
+    @property
+    def noise(self) -> float:
+        """The standard deviation of the luma's noise in levels, as the cells with the least detail have it.
+
+        It is 0 if there are too few cells to tell noise from detail. The filter is that of Immerkaer, 1996,
+        which sees no edges and no ramps.
+        """
+        luma = self._luma.astype(np.int16)
+        across = luma[:, :, :-2] - 2 * luma[:, :, 1:-1] + luma[:, :, 2:]
+        detail = np.abs(across[:, :-2] - 2 * across[:, 1:-1] + across[:, 2:])
+        inner = luma[:, 1:-1, 1:-1]
+        is_unsuitable = (inner < DARKEST) | (inner > BRIGHTEST)
+        if self._visible is not None:
+            is_unsuitable |= ~self._visible[:, 1:-1, 1:-1]
+        levels = mean_by_cell(detail)[mean_by_cell(is_unsuitable) == 0]
+        if len(levels) < LEAST_CELLS:
+            return 0.0
+        return float(np.quantile(levels, QUIETEST) * np.sqrt(np.pi / 2) / 6)
 
     @property
     def speckle_share(self) -> float:
@@ -155,13 +179,13 @@ def steps(planes: Sequence[Pixels]) -> Pixels:
     return reduce(np.maximum, [np.maximum(*pair) - np.minimum(*pair) for pair in pairs])
 
 
-def share_by_cell(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Return the share of true values in each cell. Incomplete cells at the far edges of a block do not
-    count.
+def mean_by_cell(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the mean in each cell, or the share of true values. Incomplete cells at the far edges of a block
+    do not count.
     """
-    count, height, width = mask.shape
+    count, height, width = values.shape
     tall, wide = max(1, min(CELL, height)), max(1, min(CELL, width))
-    whole = mask[:, : height // tall * tall, : width // wide * wide]
+    whole = values[:, : height // tall * tall, : width // wide * wide]
     return whole.reshape(count, height // tall, tall, width // wide, wide).mean(axis=(2, 4))
 
 

@@ -83,7 +83,7 @@ class JobPreviews:
     is_on: bool = True
     """False if `images` has no place for them."""
     files: Files = field(default_factory=Files)
-    """What was made, once the block of `beside` has ended."""
+    """The previews that were made, once the block of `beside` has ended."""
     _result: SidePreviews | None = None
 
     @contextlib.asynccontextmanager

@@ -19,7 +19,7 @@ FIRST_MEAN = 5
 OUTSIDE = -1000.0
 """The margin at the picture's own border: every pixel beyond it counts too."""
 COSTS = (0.08, 0.4, 0.61, 0.78)
-"""What the tiles cost up to each layer, as shares of the whole network. Calculated for waifu2x's cunet."""
+"""The cost of a tile up to each layer, as a share of the whole network. Calculated for waifu2x's cunet."""
 Sums = npt.NDArray[np.float64]
 
 

@@ -35,6 +35,8 @@ from inference.triton.tile_turns import TileTurns, Turn
 from inference.triton.transport import UPSCALED, Request, Secret, Transport
 
 LOG = log.get(__name__)
+OWN = "own_"
+"""Begins the names of the networks that `loupe-admin models check` has written."""
 KIND_GPU = 1
 """The kind of an instance group in Triton's model configuration."""
 
@@ -121,14 +123,16 @@ class Triton:
         return found
 
     async def load_missing(self) -> None:
-        """Load each model that Triton lists as not ready, as after a worker died during a reload.
+        """Load each of Loupe's models that Triton lists as not ready, as after a worker died during a reload.
 
-        Triton's own readiness is no help: it turns false while any model is being loaded.
+        Triton's own readiness is no help: it turns false while any model is being loaded. A model that the
+        operator has added is not needed, and one that is broken might keep Triton waiting for ever.
         Raises `TritonFailed`.
         """
         try:
             for model in await self._models(is_ready=False):
-                await self._reloader.load(model)
+                if not model.startswith(OWN):
+                    await self._reloader.load(model)
         except InferenceServerException as error:
             raise translate_error("Triton", error) from error
 

@@ -78,7 +78,7 @@ class Transport:
         self._shared_memory = SharedMemory(client)
         self._shares_memory = shares_memory
         self._outputs: dict[str, list[OutputShape]] = {}
-        self._telling = set[str]()
+        self._naming_precision = set[str]()
         """The models that say in which precision they computed."""
 
     async def open(self) -> None:
@@ -126,7 +126,7 @@ class Transport:
             self._outputs[model] = outputs
         precision = precision_of(result)
         if precision:
-            self._telling.add(model)
+            self._naming_precision.add(model)
         return Answer(cast("Tensor", upscaled), found[UNCERTAINTY], precision)
 
     async def _send_with_context(self, request: Request, context: Tensor) -> Answer:
@@ -150,7 +150,7 @@ class Transport:
             request = infer_input(tile)
             request.set_shared_memory(region.name, tile.nbytes)
             requested = [requested_output(slot, region) for slot in slots]
-            if model in self._telling:
+            if model in self._naming_precision:
                 requested.append(InferRequestedOutput(PRECISION))
             result = await self._request(model, [request], requested, is_exact=is_exact)
             found = {slot.name: await copy_output(result, slot, region) for slot in slots}

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from exact_end import keep_end_exact
 from smooth import keep_smooth_places
 
 Array = npt.NDArray[Any]
@@ -47,7 +48,10 @@ class OpenVino:
             "ENABLE_CPU_PINNING": False,
         }
         core = ov.Core()
-        self._compiled = core.compile_model(core.read_model(path), "CPU", options)
+        network = core.read_model(path)
+        if precision == ROUNDED:
+            keep_end_exact(network, UPSCALED)
+        self._compiled = core.compile_model(network, "CPU", options)
         self._inference = self._compiled.create_infer_request()
         self.outputs = [port.get_any_name() for port in self._compiled.outputs]
 
@@ -62,7 +66,7 @@ class OpenVino:
 
 
 class RoundedOpenVino(OpenVino):
-    """Computes in bfloat16. Plain colours and smooth ramps keep every level."""
+    """Computes in bfloat16, but for the last layers. Plain colours and smooth ramps keep every level."""
 
     def __init__(self, path: Path, threads: int) -> None:
         super().__init__(path, ROUNDED, threads)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 LARGEST_STEP = 2
-"""A place is smooth if its pixel and the eight around it differ by at most so many levels in each colour. No
+"""A place is smooth if its pixel and its eight neighbours differ by at most these levels in each colour. No
 network draws more than a level of detail there, and a ramp of one level a pixel still counts.
 """
 

@@ -77,7 +77,7 @@ def for_cpu(network: ServedNetwork) -> str:
 
 
 def for_gpu(network: ServedNetwork, shapes: Shapes, instances: int = 1) -> str:
-    """Return the configuration for so many instances, each of which has its own memory on the GPU.
+    """Return the configuration for this number of instances, each of which has its own memory on the GPU.
 
     A second instance hides the time of copies behind computing.
     """

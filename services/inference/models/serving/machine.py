@@ -23,7 +23,7 @@ class Gpu:
     name: str
     compute_capability: str
     memory: str
-    """As nvidia-smi writes it, such as `23034 MiB`."""
+    """The memory as nvidia-smi writes it, such as `23034 MiB`."""
     mig: str
     """The profile of its MIG slice, such as `1g.10gb`, or an empty string for a whole GPU."""
 

@@ -14,7 +14,7 @@ from outbound.domain import lanes, webhooks
 from outbound.tables import Delivery, Status
 
 MOST_COUNTED = 10_000
-"""A list counts up to so many deliveries."""
+"""The total of a list stops at this number of deliveries."""
 ROWS_PER_DELETION = 5000
 DELETE_OLD = sa.text("""
     DELETE FROM delivery WHERE id IN (

@@ -1,6 +1,6 @@
 """The order of deliveries: which lane of which user is next.
 
-Whoever adds a delivery, claims one or ends one holds the lock of the user's turn. So the limits of a user
+A transaction that adds, claims or ends a delivery holds the lock of the user's turn. So the limits of a user
 are exact, and the times in lanes and turns always fit the deliveries.
 """
 

@@ -9,10 +9,10 @@ PAUSES = tuple(
 )
 """The pause after each failed attempt. After the last one the delivery has failed."""
 JITTER = 0.1
-"""A pause is up to so much longer, so that deliveries that failed together do not come back together."""
+"""The most by which a pause is longer, as a share. Deliveries that failed together then return apart."""
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 FAILING_FOR = timedelta(days=5)
-"""A webhook without a success for so long is disabled."""
+"""Time without a success after which a webhook is disabled."""
 
 
 def pause_after(attempt: int, retry_after: timedelta) -> timedelta | None:

@@ -70,7 +70,7 @@ METADATA = frozenset(
         ),
     )
 )
-"""Services that give a machine's credentials to whoever asks. Only an entry for exactly one allows it."""
+"""Services that give a machine's credentials to any client. Only an entry for exactly one allows it."""
 
 
 def is_public(address: Address) -> bool:

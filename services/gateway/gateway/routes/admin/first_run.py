@@ -1,4 +1,4 @@
-"""The first run: whoever has the one-time code of a fresh installation becomes its first operator."""
+"""The first run: the owner of the one-time code of a fresh installation becomes its first operator."""
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel

@@ -24,7 +24,7 @@ class SettingInForce(BaseModel):
     service: str
     name: str
     value: str | None
-    """As text. Null for a secret."""
+    """The value as text. Null for a secret."""
     is_default: bool
     is_secret: bool
 

@@ -54,7 +54,7 @@ class Bucket(NamedTuple):
 async def buckets_of_login(
     session: AsyncSession, email: str, user_id: int, client: str, *, per_account: int, per_address: int
 ) -> list[Bucket]:
-    """Return what a login counts under. `user_id` is 0 if nobody has the mail address.
+    """Return the buckets of a login. `user_id` is 0 if no user has the mail address.
 
     `email` is empty if the text is no mail address, so that no account can have it.
     """
@@ -65,17 +65,17 @@ async def buckets_of_login(
 
 
 def bucket_of_user(user_id: int, *, per_account: int) -> Bucket:
-    """Return what the holder of a token counts under when sending a password or a code."""
+    """Return the bucket of the holder of a token who sends a password or a code."""
     return _bucket("user", str(user_id), free=per_account)
 
 
 def bucket_of_first_run(client: str, *, per_address: int) -> Bucket:
-    """Return what a code of the first run counts under. It is too long to be guessed from many addresses."""
+    """Return the bucket of a code of the first run, which is too long to be guessed from many addresses."""
     return _bucket("first run", client, free=per_address)
 
 
 def bucket_of_codes(user_id: int, *, per_account: int) -> Bucket:
-    """Return what a login with the right password and a code counts under, whatever the client address."""
+    """Return the bucket of a login with the right password and a code, for all client addresses."""
     return _bucket("code", str(user_id), free=per_account)._replace(is_own=True)
 
 
