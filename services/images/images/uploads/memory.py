@@ -14,8 +14,8 @@ RETRY_AFTER_SECONDS = 10
 class UploadMemory:
     """Counts the bytes of all uploads that this process has in memory, up to `most_bytes`.
 
-    No user may have more than what stays free beside: one user gets half of the bytes, each of two a third, each
-    of ten an eleventh. However many users hold uploads, one who comes later finds room.
+    No user may have more than what stays free beside: one user gets half of the bytes, each of two a third,
+    each of ten an eleventh. However many users hold uploads, one who comes later finds room.
     """
 
     def __init__(self, most_bytes: int) -> None:
