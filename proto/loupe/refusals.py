@@ -168,6 +168,7 @@ TOO_MANY_WAITS = TOO_MANY_REQUESTS._replace(code="too_many_waits")
 TOO_MANY_EVENT_STREAMS = TOO_MANY_REQUESTS._replace(code="too_many_event_streams")
 TOO_MANY_ARCHIVES = TOO_MANY_REQUESTS._replace(code="too_many_archives")
 TOO_MANY_UNDECODABLE = TOO_MANY_REQUESTS._replace(code="too_many_undecodable")
+TOO_MANY_REFUSED_ITEMS = TOO_MANY_REQUESTS._replace(code="too_many_refused_items")
 TOO_MANY_UNUSED_UPLOADS = TOO_MANY_REQUESTS._replace(code="too_many_unused_uploads")
 
 INTERNAL_ERROR = Refusal(

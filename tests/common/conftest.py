@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import nats.js.errors
@@ -29,8 +30,10 @@ async def serve(issuer: TokenIssuer) -> AsyncGenerator[Serve]:
     """Start servers whose methods are functions of the test."""
     running: list[RpcHarness] = []
 
-    async def start(**methods: Callable[..., Awaitable[object]]) -> RpcHarness:
-        images = await serve_methods(issuer, methods)
+    async def start(
+        calls_per_user: int = sys.maxsize, **methods: Callable[..., Awaitable[object]]
+    ) -> RpcHarness:
+        images = await serve_methods(issuer, methods, calls_per_user)
         running.append(images)
         return images
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -61,16 +62,20 @@ class RpcHarness:
 
 
 class Serve(Protocol):
-    async def __call__(self, **methods: Callable[..., Awaitable[object]]) -> RpcHarness: ...
+    async def __call__(
+        self, calls_per_user: int = ..., **methods: Callable[..., Awaitable[object]]
+    ) -> RpcHarness: ...
 
 
 async def serve_methods(
-    issuer: TokenIssuer, methods: Mapping[str, Callable[..., Awaitable[object]]]
+    issuer: TokenIssuer,
+    methods: Mapping[str, Callable[..., Awaitable[object]]],
+    calls_per_user: int = sys.maxsize,
 ) -> RpcHarness:
     servicer = images_pb2_grpc.ImagesServiceServicer()  # pyright: ignore[reportAbstractUsage]
     for name, method in methods.items():
         setattr(servicer, name, method)
-    server = rpc.Server(Verifier("images", issuer.jwks), CALLERS)
+    server = rpc.Server(Verifier("images", issuer.jwks), CALLERS, calls_per_user=calls_per_user)
     images_pb2_grpc.add_ImagesServiceServicer_to_server(servicer, server.grpc)
     port = server.bind("127.0.0.1:0")
     images = RpcHarness(issuer, port, asyncio.create_task(server.serve()))

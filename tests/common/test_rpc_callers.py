@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,6 +51,34 @@ async def images(serve: Serve, principals: list[Principal]) -> RpcHarness:
     return await serve(
         GetImage=get, StopWork=stop, DeleteImage=delete, ListImages=everybody, StartWork=unlisted
     )
+
+
+async def test_a_user_with_as_many_calls_as_the_limit_gets_no_further_one_and_others_do(
+    serve: Serve, issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc, "PLACE_SECONDS", 0.0)
+    under_way, may_end = Counter[int](), asyncio.Event()
+
+    async def get(request: object, context: rpc.Context) -> pb.GetImageResponse:
+        under_way[rpc.principal().user_id] += 1
+        await may_end.wait()
+        under_way[rpc.principal().user_id] -= 1
+        return pb.GetImageResponse()
+
+    images = await serve(2, GetImage=get)
+    jane, omar = (images.with_token(issuer.user(each, "images:read")) for each in (7, 8))
+    hers = asyncio.gather(*(jane.GetImage(GET) for _ in range(2)))
+    await until(lambda: under_way[7] == 2)
+    his = asyncio.gather(omar.GetImage(GET))
+    await until(lambda: under_way[8] == 1)
+
+    with pytest.raises(errors.ResourceExhausted) as caught:
+        await jane.GetImage(GET)
+
+    assert (caught.value.reason, under_way[7]) == ("too_many_requests", 2)
+    may_end.set()
+    await asyncio.gather(hers, his)
+    await jane.GetImage(GET)
 
 
 async def test_a_user_with_the_ability_is_admitted(

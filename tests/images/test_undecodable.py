@@ -1,5 +1,6 @@
-"""A user whose images cannot be decoded may upload again in the next hour."""
+"""A user whose images cost workers time for nothing may upload again in the next hour."""
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from images.domain import deleted_users, jobs, turns, undecodable
 from images.tables import Image
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
-from tests.images.harness import RULES, Harness, insert_image
+from tests.images.harness import RULES, Harness, insert_batch, insert_image
 from tests.images.test_upload_memory import a_batch
 from tests.images.test_uploads import PHOTO, build_upload
 from tests.images.upload_traces import set_plan
@@ -63,6 +64,24 @@ async def test_a_batch_is_refused_before_it_is_read(limited: Harness) -> None:
         await limited.batch_uploads().accept(JANE, parts)
 
     assert (await anext(parts)).HasField("file")
+
+
+@pytest.mark.parametrize(("is_started", "counts"), [(True, True), (False, False)])
+async def test_cancelled_images_count_if_a_worker_has_started_them(
+    limited: Harness, *, is_started: bool, counts: bool
+) -> None:
+    batch, images = await insert_batch(limited.sessions, LIMIT - 1, JANE)
+    images.append(await insert_image(limited.sessions, JANE))
+    for image in images if is_started else []:
+        async with limited.sessions.begin() as session:
+            assert await jobs.start(session, image.id or 0, RULES)
+
+    await limited.user(JANE).DeleteBatch(pb.DeleteBatchRequest(id=batch.id or 0))
+    await limited.uploads().accept(JANE, build_upload())
+    await limited.user(JANE).DeleteImage(pb.DeleteImageRequest(id=images[-1].id or 0))
+
+    with pytest.raises(errors.ResourceExhausted) if counts else contextlib.nullcontext():
+        await limited.uploads().accept(JANE, build_upload())
 
 
 async def test_other_failures_do_not_count(limited: Harness) -> None:

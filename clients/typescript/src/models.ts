@@ -432,13 +432,13 @@ export interface EarlierFailure {
  * Service temporarily unavailable. - `subscription_expired`: Your subscription has expired. -
  * `target_too_long`: The request target is too long. - `token_not_found`: Token not found. -
  * `too_many_archives`: Too many requests. - `too_many_event_streams`: Too many requests. -
- * `too_many_requests`: Too many requests. - `too_many_undecodable`: Too many requests. -
- * `too_many_unused_uploads`: Too many requests. - `too_many_uploads`: Service temporarily unavailable.
- * - `too_many_waits`: Too many requests. - `unauthenticated`: Unauthenticated. -
- * `unsupported_encoding`: The request body may not have the Content-Encoding gzip: send it as it is. -
- * `uploads_full`: Service temporarily unavailable. - `user_not_found`: no user 1 -
- * `validation_failed`: Validation failed - `webhook_disabled`: The webhook is disabled. Enable it
- * first. - `webhook_not_found`: Webhook not found.
+ * `too_many_refused_items`: Too many requests. - `too_many_requests`: Too many requests. -
+ * `too_many_undecodable`: Too many requests. - `too_many_unused_uploads`: Too many requests. -
+ * `too_many_uploads`: Service temporarily unavailable. - `too_many_waits`: Too many requests. -
+ * `unauthenticated`: Unauthenticated. - `unsupported_encoding`: The request body may not have the
+ * Content-Encoding gzip: send it as it is. - `uploads_full`: Service temporarily unavailable. -
+ * `user_not_found`: no user 1 - `validation_failed`: Validation failed - `webhook_disabled`: The
+ * webhook is disabled. Enable it first. - `webhook_not_found`: Webhook not found.
  */
 export type ErrorCode =
   | "account_blocked"
@@ -489,6 +489,7 @@ export type ErrorCode =
   | "token_not_found"
   | "too_many_archives"
   | "too_many_event_streams"
+  | "too_many_refused_items"
   | "too_many_requests"
   | "too_many_undecodable"
   | "too_many_unused_uploads"

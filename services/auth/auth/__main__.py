@@ -14,6 +14,8 @@ from common.streams import Streams
 from loupe.auth.v1 import auth_pb2_grpc
 
 PARTITIONS_SECONDS = 3600.0
+CALLS_PER_USER = 2
+"""Changes of one user wait for each other in any case. More calls at a time would only hold connections."""
 
 
 async def run() -> None:
@@ -45,7 +47,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
         policy=settings.policy,
         settings=in_force(settings),
     )
-    server = rpc.Server(Verifier("auth", ring.jwks), CALLERS)
+    server = rpc.Server(Verifier("auth", ring.jwks), CALLERS, calls_per_user=CALLS_PER_USER)
     auth_pb2_grpc.add_AuthServiceServicer_to_server(service, server.grpc)
     server.bind(settings.listen, settings.tls)
     audit = events.Audit(sessions, settings.audit_days)

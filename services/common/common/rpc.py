@@ -7,6 +7,7 @@ whose callers are not listed refuses every caller.
 import asyncio
 import contextlib
 import functools
+import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
@@ -23,6 +24,7 @@ from common import errors, log, metrics, trace
 from common.identity import Principal, Verifier
 from common.renewed_channel import CONNECT_OPTIONS
 from common.rpc_failures import to_service_error
+from common.shares import Shares
 from common.tls import Tls
 from loupe import refusals
 from loupe.contract import ADMIN, OPERATOR
@@ -30,6 +32,8 @@ from loupe.contract import ADMIN, OPERATOR
 Context = ServicerContext[Any, Any]
 TOKEN_KEY = "authorization"  # noqa: S105  the name of a header
 DRAIN_SECONDS = 20.0
+PLACE_SECONDS = 3.0
+"""How long a call waits for others of its user. It is less than the deadline that callers set."""
 
 OPTIONS = [
     # a list of 100 batches with 20 images each takes 11 MiB if all names have the maximum length
@@ -131,9 +135,10 @@ def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
 
 
 class _Interceptor(grpc.aio.ServerInterceptor):
-    def __init__(self, verifier: Verifier, callers: Mapping[str, Callers]) -> None:
+    def __init__(self, verifier: Verifier, callers: Mapping[str, Callers], shares: Shares) -> None:
         self._verifier = verifier
         self._callers = callers
+        self._shares = shares
 
     async def intercept_service(
         self,
@@ -202,8 +207,11 @@ class _Interceptor(grpc.aio.ServerInterceptor):
                 trace.span(method[1:], SpanKind.SERVER, span_attributes(method), carrier=metadata) as span,
             ):
                 try:
-                    _principal.set(await self._authorize(method, metadata))
-                    yield
+                    principal = await self._authorize(method, metadata)
+                    _principal.set(principal)
+                    user = str(principal.user_id or "")
+                    async with self._shares.place_or_refusal(user, PLACE_SECONDS):
+                        yield
                     return  # noqa: TRY300  an `else` would nest what follows
                 except Exception as error:  # noqa: BLE001  every error becomes a status
                     failure = to_service_error(error, method)
@@ -258,8 +266,14 @@ def _record_failure(span: Span, method: str, failure: errors.ServiceError, error
 class Server:
     """A `grpc.aio` server with the interceptor and the health service. Register servicers on `grpc`."""
 
-    def __init__(self, verifier: Verifier, callers: Mapping[str, Callers]) -> None:
-        self.grpc = grpc.aio.server(interceptors=[_Interceptor(verifier, callers)], options=SERVER_OPTIONS)
+    def __init__(
+        self, verifier: Verifier, callers: Mapping[str, Callers], *, calls_per_user: int = sys.maxsize
+    ) -> None:
+        """`calls_per_user` is how many calls of one user are served at a time. Further ones wait before they
+        take a connection to the database, so that calls of others find one.
+        """
+        interceptor = _Interceptor(verifier, callers, Shares(calls_per_user))
+        self.grpc = grpc.aio.server(interceptors=[interceptor], options=SERVER_OPTIONS)
         self._health = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue]  not in the stubs
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
 

@@ -5,6 +5,9 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncGenerator
 
+from common import errors
+from loupe import refusals
+
 
 class Shares:
     """Counts the places that each user takes, up to `most`. A user is any text. An empty one has no limit."""
@@ -25,6 +28,16 @@ class Shares:
             yield
         finally:
             self._give_back(key)
+
+    @contextlib.asynccontextmanager
+    async def place_or_refusal(self, key: str, seconds: float) -> AsyncGenerator[None]:
+        """Take a place as `place` does. Raise `ResourceExhausted` if none becomes free in these seconds."""
+        async with contextlib.AsyncExitStack() as until_end:
+            try:
+                await until_end.enter_async_context(self.place(key, seconds))
+            except TimeoutError as error:
+                raise errors.refused_for(1, refusals.TOO_MANY_REQUESTS) from error
+            yield
 
     async def has_room(self, key: str, seconds: float) -> bool:
         """Return whether the user has a place left now, or within these seconds."""

@@ -73,8 +73,12 @@ class Settings(ServiceSettings):
     attempts: int = 3
     """How often work on an image starts before the image fails for good."""
     undecodable_per_hour: int = Field(default=30, ge=1)
-    """How many images of a user may fail in a clock hour because they cannot be decoded. Then uploads of this
-    user are refused until the next hour.
+    """How many images of a user may be undecodable, or cancelled while they are worked on, in a clock hour.
+    Then uploads of this user are refused until the next hour.
+    """
+    refused_items_per_hour: int = Field(default=1000, ge=1)
+    """How many items of a user's manifests may be refused, and skipped, in a clock hour. Then a manifest with
+    such an item is refused until the next hour.
     """
     upload_memory_bytes: int = Field(default=UPLOAD_MEMORY_BYTES, ge=4 * contract.LARGEST_UPLOAD_BYTES)
     """Limit for the bytes of uploads that this process has in memory. A user may have as many of them as stay

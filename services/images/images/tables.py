@@ -220,12 +220,15 @@ class ImageBlock(Base, table=True):
 
 
 class Undecodable(Base, table=True):
-    """A count of the images of a user that could not be decoded in the last hour in which there was one."""
+    """Two counts of what a user got for nothing, each of the last hour that had something to count."""
 
     user_id: int = Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})
     hour: int = Field(sa_type=sa.BigInteger)
-    """Counted from 1970."""
+    """The hour of `count`, counted from 1970."""
     count: int
+    items_hour: int | None = Field(default=None, sa_type=sa.BigInteger)
+    refused_items: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    """Items of manifests that were refused, and stored as failed images all the same."""
 
 
 class DeletedUser(Base, table=True):

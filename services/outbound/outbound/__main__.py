@@ -11,7 +11,7 @@ from common.settings_in_force import in_force
 from common.streams import Streams
 from loupe.images.v1 import images_pb2, images_pb2_grpc
 from loupe.outbound.v1 import outbound_pb2_grpc
-from outbound import events
+from outbound import events, group_commit
 from outbound.addresses import Addresses
 from outbound.deliverer import Deliverer
 from outbound.domain import delivery_log, overdue, signing_secrets
@@ -69,7 +69,7 @@ async def serve(settings: Settings, readiness: metrics.Readiness) -> None:
             server.serve(),
             streams.keep_declared(),
             outbox.relay(sessions, js, settings.database_url),
-            bus.consume(js, events.CLIENT_EVENTS, client_events.fan_out),
+            bus.consume(js, events.CLIENT_EVENTS, client_events.fan_out, parallel=group_commit.MOST),
             bus.consume(js, events.USER_DELETED, deleted_users.delete_everything),
             bus.consume(js, events.ADDRESS_RESTORED, restored.disable_webhooks),
             deliverer.run(settings.database_url),

@@ -1,6 +1,6 @@
 """The stream of outbound's events, and the consumers of client events and of what auth says about users."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from loupe.images.v1 import images_pb2
 from outbound.domain import users, webhooks
 from outbound.domain.fan_out import Event, fan_out
 from outbound.domain.webhooks import Address
+from outbound.group_commit import GroupCommit
 
 if TYPE_CHECKING:
     from loupe.images.v1.images_pb2_grpc import ImagesServiceAsyncStub
@@ -26,7 +27,7 @@ USER_DELETED = messages.Consumer(stream="AUTH", durable="outbound-users", subjec
 
 
 class ClientEvents:
-    """Makes deliveries of events."""
+    """Makes deliveries of events. Call it for many events at a time: one transaction then serves all."""
 
     def __init__(
         self, sessions: Sessions, images: "ImagesServiceAsyncStub", now: Callable[[], datetime]
@@ -34,9 +35,13 @@ class ClientEvents:
         self._sessions = sessions
         self._images = images
         self._now = now
+        self._together = GroupCommit(self._write)
 
     async def fan_out(self, data: bytes) -> None:
-        """Add the deliveries of one event, all in one transaction. A message that comes again adds none."""
+        """Add the deliveries of an event, in one transaction with those of others that come meanwhile.
+
+        A message that comes again adds none.
+        """
         message = images_pb2.ClientEvent.FromString(data)
         if message.type not in WEBHOOK_EVENTS:
             return
@@ -48,10 +53,13 @@ class ClientEvents:
             image_id=message.image_id or None,
             batch_id=message.batch_id or None,
             webhook_id=message.webhook_id or None,
+            upload_address=await self._upload_address(message),
         )
-        address = await self._upload_address(message)
+        await self._together.add(event)
+
+    async def _write(self, group: Sequence[Event]) -> None:
         async with self._sessions.begin() as session:
-            await fan_out(session, event, self._now(), upload_address=address)
+            await fan_out(session, group, self._now())
 
     async def _upload_address(self, message: images_pb2.ClientEvent) -> Address | None:
         """Return the address that the upload named, if this is its end."""

@@ -42,7 +42,7 @@ CREATE_BATCH = Operation(
     example_data=examples.PENDING_BATCH,
     body=multipart_body("BatchUpload", uploads.BATCH_FIELDS, "images[]"),
     other_body=manifests.BODY,
-    refusals=(*uploads.REFUSALS, refusals.TOO_MANY_WAITS),
+    refusals=(*uploads.REFUSALS, refusals.TOO_MANY_WAITS, refusals.TOO_MANY_REFUSED_ITEMS),
     waits_for="getBatch",
     links=Links(("getBatch", "deleteBatch"), "batch_id"),
 )

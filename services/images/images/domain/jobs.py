@@ -54,7 +54,9 @@ class Rules:
     fairness_secret: bytes = b""
     """The secret of `fairness.key_of`."""
     undecodable_per_hour: int = 30
-    """The most undecodable images of a user in an hour. The others then wait for the next hour."""
+    """The most images of a user in an hour that cost workers time for nothing. The others then wait for the
+    next hour.
+    """
 
 
 async def dispatch(session: AsyncSession, user_id: int, rules: Rules) -> None:
@@ -164,7 +166,12 @@ async def finish(session: AsyncSession, finished: inference_pb2.Finished, rules:
 
 
 async def cancel(session: AsyncSession, image: Image) -> None:
-    """Fail an unfinished image as cancelled. Its place in the quota is released, and its worker stops."""
+    """Fail an unfinished image as cancelled. Its place in the quota is released, and its worker stops.
+
+    If work on it has begun, it counts for the user's limit, because that work was free.
+    """
+    if image.status == Status.PROCESSING:
+        await undecodable.count(session, image.user_id)
     _set_failed(image, inference_pb2.Failure(code="cancelled", message=CANCELLED_TEXT, retryable=True))
     await batch_progress.record_end(session, image, is_completed=False)
     counters.count_end(session, image)

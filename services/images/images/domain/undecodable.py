@@ -1,7 +1,8 @@
-"""Limits how many images of a user may fail in a clock hour because they cannot be decoded.
+"""Limits how many images of a user may cost workers time for nothing in a clock hour.
 
-Such an image costs a decoder its time, and its user nothing. Deleting an image does not lower the count.
-Beyond the limit, uploads are refused, and images that were accepted before wait for the next hour.
+Those are the images that cannot be decoded, and those that are cancelled while a worker works on them. They
+cost their user nothing. Deleting an image does not lower the count. Beyond the limit, uploads are refused,
+and images that were accepted before wait for the next hour.
 """
 
 import time
@@ -27,26 +28,35 @@ COUNT = sa.text("""
 """)
 
 
+def hour_now() -> int:
+    """Return the clock hour, counted from 1970."""
+    return int(time.time()) // HOUR
+
+
+def seconds_left() -> int:
+    """Return the seconds until the next clock hour."""
+    return HOUR - int(time.time()) % HOUR
+
+
 def limits_now(limit: int) -> dict[str, int]:
-    return {"hour": int(time.time()) // HOUR, "undecodable_per_hour": limit}
+    return {"hour": hour_now(), "undecodable_per_hour": limit}
 
 
 async def count(session: AsyncSession, user_id: int) -> None:
-    """Count an image of the user that could not be decoded."""
-    hour = int(time.time()) // HOUR
-    await (await session.connection()).execute(COUNT, {"user_id": user_id, "hour": hour})
+    """Count an image of the user that cost a worker time for nothing."""
+    await (await session.connection()).execute(COUNT, {"user_id": user_id, "hour": hour_now()})
 
 
 async def is_over_limit(session: AsyncSession, user_id: int, limit: int) -> bool:
-    """Return whether as many images of the user as `limit` failed so in this hour."""
+    """Return whether as many images of the user as `limit` were counted in this hour."""
     found = await session.get(Undecodable, user_id)
-    return bool(found and found.hour == int(time.time()) // HOUR and found.count >= limit)
+    return bool(found and found.hour == hour_now() and found.count >= limit)
 
 
 async def refuse_over_limit(session: AsyncSession, user_id: int, limit: int) -> None:
     """Raise `ResourceExhausted` if the user is over the limit."""
     if await is_over_limit(session, user_id, limit):
-        raise errors.refused_for(HOUR - int(time.time()) % HOUR, refusals.TOO_MANY_UNDECODABLE)
+        raise errors.refused_for(seconds_left(), refusals.TOO_MANY_UNDECODABLE)
 
 
 async def forget(session: AsyncSession, user_id: int) -> None:

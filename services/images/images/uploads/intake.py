@@ -109,7 +109,7 @@ class Intake:
         self._storing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Raise `ResourceExhausted` if too many images of the user could not be decoded in this hour."""
+        """Raise `ResourceExhausted` if the user has cost workers too much time for nothing in this hour."""
         limit = self._context.settings.undecodable_per_hour
         async with self._context.sessions.begin() as session:
             await undecodable.refuse_over_limit(session, self._intent.user_id, limit)

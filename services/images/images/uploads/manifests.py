@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from common import errors
 from common.db import now
 from imagefile.formats import extension
-from images.domain import batch_progress, direct_uploads, expiry, jobs
+from images.domain import batch_progress, direct_uploads, expiry, jobs, refused_items
 from images.domain.retries import Place
 from images.tables import NO_FILE_TURN, Batch, Image
 from images.upload_tables import ImageSource
@@ -51,16 +51,21 @@ class Manifests:
 
     def __init__(self, context: ServiceContext) -> None:
         self._context = context
+        self._most_refused = context.settings.refused_items_per_hour
 
     async def accept(
         self, user_id: int, request: pb.CreateManifestRequest, last: LastStep = do_nothing
     ) -> billing_pb2.Usage | None:
         """Check the manifest, and insert its rows. Return the month's usage including those with a place.
 
-        Raise `InvalidArgument` with all fields at fault, or `PermissionDenied` if the plan does not allow it.
+        Raise `InvalidArgument` with all fields at fault, `PermissionDenied` if the plan does not allow it, or
+        `ResourceExhausted` if too many items of the user were refused in this hour.
         """
         check = await self._check(user_id, request)
         check.refuse()
+        if any(item.fields for item in check.items):
+            async with self._context.sessions.begin() as session:
+                await refused_items.refuse_over_limit(session, user_id, self._most_refused)
         wanted = sum(not item.fields for item in check.items)
         async with Intake(self._context, user_id) as intake:
             reserved = None
@@ -78,7 +83,9 @@ class Manifests:
             async with intake.commit() as session:
                 await intake.add(session, images, batch)
                 await self._store(session, user_id, check.items, rows)
-                batch_progress.record_refused(batch, sum(row.failure is not None for row in rows))
+                if refused := sum(row.failure is not None for row in rows):
+                    await refused_items.count(session, user_id, refused, self._most_refused)
+                batch_progress.record_refused(batch, refused)
                 await session.flush()
                 await last(session, images, batch)
         return reserved.usage if reserved else None

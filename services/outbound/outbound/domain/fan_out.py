@@ -1,26 +1,71 @@
-"""From an event to its deliveries: one for each webhook that wants it, and one for the upload's address."""
+"""From events to deliveries: one for each webhook that wants the event, and one for the upload's address."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import col, or_, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from outbound.domain import lanes
 from outbound.domain.webhooks import Address
 from outbound.tables import Lane, Webhook
 
-INSERT = sa.text("""
-    INSERT INTO delivery (
-        user_id, webhook_id, lane_id, url, host, event_id, type, image_id, batch_id, about_webhook_id,
-        occurred_at, status, due_at, attempts, created_at
-    ) VALUES (
-        :user_id, :webhook_id, :lane_id, :url, :host, :event_id, :type, :image_id, :batch_id,
-        :about_webhook_id, :occurred_at, 'waiting', :now, 0, :now
-    ) ON CONFLICT DO NOTHING RETURNING id
-""")
+EVENT = """
+    event AS (
+        SELECT * FROM ROWS FROM (
+            jsonb_to_recordset(CAST(:events AS jsonb)) AS (
+                event_id text, type text, user_id bigint, occurred_at timestamptz, image_id bigint,
+                batch_id bigint, about_webhook_id bigint, url text, host text
+            )
+        ) WITH ORDINALITY AS sent (
+            event_id, type, user_id, occurred_at, image_id, batch_id, about_webhook_id, url, host, position
+        )
+    )
+"""
+TARGET = """
+    target AS (
+        SELECT event.*, lane.id AS lane_id, lane.host AS lane_host, webhook.id AS webhook_id
+        FROM event JOIN webhook USING (user_id) JOIN lane ON lane.webhook_id = webhook.id
+        WHERE webhook.is_enabled AND (webhook.types = '{}' OR event.type = ANY(webhook.types))
+    )
+"""
+FIND_USERS = sa.text(f"""
+    WITH {EVENT}, {TARGET} SELECT user_id FROM event WHERE url IS NOT NULL UNION SELECT user_id FROM target
+""")  # noqa: S608
+ADD_HOST_LANES = sa.text(f"""
+    WITH {EVENT} INSERT INTO lane (user_id, host)
+    SELECT DISTINCT user_id, host FROM event WHERE url IS NOT NULL ORDER BY user_id, host
+    ON CONFLICT (user_id, host) WHERE webhook_id IS NULL DO NOTHING
+""")  # noqa: S608
+COLUMNS = """
+    user_id, webhook_id, lane_id, url, host, event_id, type, image_id, batch_id, about_webhook_id,
+    occurred_at, status, due_at, attempts, created_at
+"""
+INSERT = sa.text(f"""
+    WITH {EVENT}, {TARGET}, addressed AS (
+        SELECT position, user_id, webhook_id, lane_id, NULL AS url, lane_host AS host, event_id, type,
+            image_id, batch_id, about_webhook_id, occurred_at
+        FROM target
+        UNION ALL
+        SELECT position, event.user_id, NULL, lane.id, event.url, event.host, event_id, type,
+            image_id, batch_id, about_webhook_id, occurred_at
+        FROM event JOIN lane USING (user_id, host) WHERE event.url IS NOT NULL AND lane.webhook_id IS NULL
+    )
+    INSERT INTO delivery ({COLUMNS})
+    SELECT user_id, webhook_id, lane_id, url, host, event_id, type, image_id, batch_id, about_webhook_id,
+        occurred_at, 'waiting', :now, 0, :now
+    FROM addressed ORDER BY position, webhook_id
+    ON CONFLICT DO NOTHING RETURNING lane_id
+""")  # noqa: S608
+INSERT_TEST = sa.text(f"""
+    WITH {EVENT} INSERT INTO delivery ({COLUMNS})
+    SELECT user_id, :webhook_id, :lane_id, NULL, :host, event_id, type, image_id, batch_id, about_webhook_id,
+        occurred_at, 'waiting', :now, 0, :now
+    FROM event ON CONFLICT DO NOTHING RETURNING id
+""")  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,72 +79,58 @@ class Event:
     image_id: int | None = None
     batch_id: int | None = None
     webhook_id: int | None = None
+    upload_address: Address | None = None
+    """The address that the upload named, if this is its end."""
 
 
-async def fan_out(
-    session: AsyncSession, event: Event, now: datetime, *, upload_address: Address | None = None
-) -> None:
-    """Add a delivery for each webhook of the user that wants the event. Repeating it changes nothing.
+async def fan_out(session: AsyncSession, events: Sequence[Event], now: datetime) -> None:
+    """Add a delivery of each event for each webhook of its user that wants it, and for its upload's address.
 
-    `upload_address` is the address that the upload named for its end.
+    Repeating it changes nothing. The number of statements does not depend on that of events.
     """
-    targets = await _targets(session, event)
-    if not targets and not upload_address:
+    connection, values = await session.connection(), {"events": _to_json(events)}
+    user_ids = (await connection.execute(FIND_USERS, values)).scalars().all()
+    if not user_ids:
         return
-    await lanes.lock(session, event.user_id)
-    for webhook_id, lane_id, host in targets:
-        await add(session, event, now, lane_id=lane_id, host=host, webhook_id=webhook_id)
-    if upload_address:
-        lane_id = await lanes.of_host(session, event.user_id, upload_address.host)
-        await add(session, event, now, lane_id=lane_id, host=upload_address.host, url=upload_address.url)
+    await lanes.lock_all(session, user_ids)
+    if any(event.upload_address for event in events):
+        await connection.execute(ADD_HOST_LANES, values)
+    lane_ids = (await connection.execute(INSERT, values | {"now": now})).scalars().all()
+    if lane_ids:
+        await lanes.update_all(session, user_ids, set(lane_ids), now)
 
 
 async def add_test(session: AsyncSession, webhook: Webhook, event: Event, now: datetime) -> int:
     """Add a delivery of the event to this webhook alone, and return its id."""
     await lanes.lock(session, webhook.user_id)
     lane = (await session.exec(select(Lane).where(Lane.webhook_id == webhook.id))).one()
-    added = await add(session, event, now, lane_id=lane.id or 0, host=lane.host, webhook_id=webhook.id)
-    return added or 0
-
-
-async def add(
-    session: AsyncSession,
-    event: Event,
-    now: datetime,
-    *,
-    lane_id: int,
-    host: str,
-    webhook_id: int | None = None,
-    url: str | None = None,
-) -> int | None:
-    """Add a delivery, and return its id. None if the event has one for this address already."""
     values = {
-        "user_id": event.user_id,
-        "webhook_id": webhook_id,
-        "lane_id": lane_id,
-        "url": url,
-        "host": host,
-        "event_id": event.id,
-        "type": event.type,
-        "image_id": event.image_id,
-        "batch_id": event.batch_id,
-        "about_webhook_id": event.webhook_id,
-        "occurred_at": event.occurred_at,
+        "events": _to_json([event]),
+        "webhook_id": webhook.id,
+        "lane_id": lane.id,
+        "host": lane.host,
         "now": now,
     }
-    added = (await (await session.connection()).execute(INSERT, values)).scalar_one_or_none()
-    if added is not None:
-        await lanes.update(session, event.user_id, lane_id, now)
+    added = (await (await session.connection()).execute(INSERT_TEST, values)).scalar_one()
+    await lanes.update(session, event.user_id, lane.id or 0, now)
     return added
 
 
-async def _targets(session: AsyncSession, event: Event) -> Sequence[tuple[int, int, str]]:
-    """Return webhook, lane and host of each webhook that wants the event."""
-    wants = or_(col(Webhook.types) == [], sa.literal(event.type) == sa.any_(col(Webhook.types)))
-    found = (
-        select(Webhook.id, Lane.id, Lane.host)
-        .join(Lane, col(Lane.webhook_id) == Webhook.id)
-        .where(Webhook.user_id == event.user_id, col(Webhook.is_enabled), wants)
-        .order_by(col(Webhook.id))
+def _to_json(events: Sequence[Event]) -> str:
+    """Return the events as the statements read them."""
+    return json.dumps(
+        [
+            {
+                "event_id": event.id,
+                "type": event.type,
+                "user_id": event.user_id,
+                "occurred_at": event.occurred_at.isoformat(),
+                "image_id": event.image_id,
+                "batch_id": event.batch_id,
+                "about_webhook_id": event.webhook_id,
+                "url": event.upload_address.url if event.upload_address else None,
+                "host": event.upload_address.host if event.upload_address else None,
+            }
+            for event in events
+        ]
     )
-    return [(webhook or 0, lane or 0, host) for webhook, lane, host in (await session.exec(found)).all()]
