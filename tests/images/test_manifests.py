@@ -150,7 +150,7 @@ async def test_a_killed_process_is_replaced_and_its_late_outcome_changes_nothing
     async with host(is_silent) as slow:
         await create(harness, JANE, slow.url, slow.url)
         async with harness.sessions.begin() as session:
-            lost = await fetches.claim(session, uuid.uuid4(), {}, 9, 9)
+            lost = await fetches.claim(session, uuid.uuid4(), {}, 9, 9, 30)
         port = slow.port
     await execute(harness, "UPDATE image_source SET claimed_until = now()")
     async with host(JPEG, port=port), fetching(harness, outbound):
@@ -165,9 +165,9 @@ async def test_a_killed_process_is_replaced_and_its_late_outcome_changes_nothing
 async def test_no_process_takes_a_claim_that_is_alive(harness: Harness, outbound: str) -> None:
     await create(harness, JANE, f"http://{NOWHERE}/", f"http://{NOWHERE}/")
     async with harness.sessions.begin() as session:
-        first = await fetches.claim(session, uuid.uuid4(), {}, 9, 9)
+        first = await fetches.claim(session, uuid.uuid4(), {}, 9, 9, 30)
     async with harness.sessions.begin() as session:
-        second = await fetches.claim(session, uuid.uuid4(), {}, 9, 9)
+        second = await fetches.claim(session, uuid.uuid4(), {}, 9, 9, 30)
 
     assert (len(first), second) == (2, [])
 

@@ -39,7 +39,7 @@ async def test_the_upload_of_a_cancelled_item_is_kept_for_an_hour_and_longer_onc
 async def test_a_fetch_that_nobody_wants_any_more_keeps_no_upload(harness: Harness) -> None:
     image = (await a_manifest(harness)).images[0]
     async with harness.sessions.begin() as session:
-        [claim] = await fetches.claim(session, uuid.uuid4(), {}, 9, 9)
+        [claim] = await fetches.claim(session, uuid.uuid4(), {}, 9, 9, 30)
     await execute(harness, "UPDATE image SET status = 'failed'")
 
     async with harness.sessions.begin() as session:

@@ -1,14 +1,16 @@
 """A user whose images cost workers time for nothing may upload again in the next hour."""
 
 import contextlib
+import uuid
 from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
 from common import errors
-from images.domain import deleted_users, jobs, turns, undecodable
+from images.domain import deleted_users, fetches, jobs, turns, undecodable
 from images.tables import Image
+from images.uploads.manifests import Manifests
 from loupe.images.v1 import images_pb2 as pb
 from loupe.inference.v1 import inference_pb2
 from tests.images.harness import RULES, Harness, insert_batch, insert_image
@@ -134,6 +136,24 @@ async def test_images_that_were_accepted_before_wait_for_the_next_hour(limited: 
     assert again.isdisjoint(image.id for image in accepted)
     assert later >= {image.id for image in accepted}
     assert all(started)
+
+
+async def test_links_of_accepted_images_are_fetched_in_the_next_hour(limited: Harness) -> None:
+    await set_plan(limited, "professional", JANE)
+    item = pb.CreateManifestRequest.Item(image_url="https://example.com/a.png")
+    await Manifests(limited.context).accept(JANE, pb.CreateManifestRequest(items=[item], max_scale=4))
+    for _ in range(LIMIT):
+        await fail(limited)
+
+    async def claim() -> int:
+        async with limited.sessions.begin() as session:
+            return len(await fetches.claim(session, uuid.uuid4(), {}, 9, 9, LIMIT))
+
+    before = await claim()
+    async with limited.sessions.begin() as session:
+        await (await session.connection()).execute(sa.text("UPDATE undecodable SET hour = hour - 1"))
+
+    assert (before, await claim()) == (0, 1)
 
 
 async def test_the_count_of_a_deleted_user_is_deleted(limited: Harness) -> None:

@@ -87,7 +87,14 @@ class Fetcher:
         try:
             async with self._context.sessions.begin() as session:
                 of_users = Counter(self._running.values())
-                claims = await fetches.claim(session, self._id, of_users, free, self._most_of_user)
+                claims = await fetches.claim(
+                    session,
+                    self._id,
+                    of_users,
+                    free,
+                    self._most_of_user,
+                    self._context.rules.undecodable_per_hour,
+                )
         except Exception as error:  # noqa: BLE001  the next round tries again
             _report("manifests are not fetched", error)
             return

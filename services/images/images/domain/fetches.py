@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from images.domain import batch_progress, direct_uploads, jobs
+from images.domain import batch_progress, direct_uploads, jobs, undecodable
 from images.tables import Image, Status
 from images.upload_tables import DirectUpload, ImageSource
 from loupe.inference.v1 import inference_pb2
@@ -24,7 +24,7 @@ from loupe.inference.v1 import inference_pb2
 FETCH_FAILED = "fetch_failed"
 CLAIMED_FOR = timedelta(seconds=20)
 """The duration of a process's claim on a fetch, by the database's clock. The process renews it."""
-CLAIM = sa.text("""
+CLAIM = sa.text(f"""
     WITH RECURSIVE waiting AS (
         (SELECT user_id FROM image_source WHERE due_at IS NOT NULL ORDER BY user_id LIMIT 1)
         UNION ALL
@@ -40,6 +40,7 @@ CLAIM = sa.text("""
         ) AS busy, LATERAL (
             SELECT image_id, due_at FROM image_source
             WHERE user_id = waiting.user_id AND due_at <= now() AND coalesce(claimed_until <= now(), true)
+                AND waiting.user_id NOT IN ({undecodable.OVER_LIMIT})
             ORDER BY image_id
             LIMIT greatest(0, least(:free, :most_of_user
                 - coalesce((CAST(:running AS jsonb) ->> waiting.user_id::text)::bigint, 0)))
@@ -52,8 +53,10 @@ CLAIM = sa.text("""
     UPDATE image_source SET fence = fence + 1, fetcher_id = :fetcher_id, claimed_until = now() + :claimed_for
     FROM chosen WHERE image_source.image_id = chosen.image_id
     RETURNING image_source.image_id, user_id, url, upload_id, output_format, max_scale, fence, failures
-""").bindparams(sa.bindparam("fetcher_id", type_=sa.Uuid), sa.bindparam("claimed_for", type_=sa.Interval))
-"""Visits each waiting user once in the index, and a few rows of each, however many there are."""
+""").bindparams(sa.bindparam("fetcher_id", type_=sa.Uuid), sa.bindparam("claimed_for", type_=sa.Interval))  # noqa: S608
+"""Visits each waiting user once in the index, and a few rows of each, however many there are. Leaves out
+users who are over the limit of `undecodable`, because what is fetched for them would be refused.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,12 @@ class Claim:
 
 
 async def claim(
-    session: AsyncSession, fetcher_id: uuid.UUID, running: Mapping[int, int], free: int, most_of_user: int
+    session: AsyncSession,
+    fetcher_id: uuid.UUID,
+    running: Mapping[int, int],
+    free: int,
+    most_of_user: int,
+    undecodable_per_hour: int,
 ) -> list[Claim]:
     """Claim up to `free` fetches. `running` says how many this process has of each user, who may have
     `most_of_user` in it.
@@ -82,7 +90,7 @@ async def claim(
         "running": json.dumps(running),
         "fetcher_id": fetcher_id,
         "claimed_for": CLAIMED_FOR,
-    }
+    } | undecodable.limits_now(undecodable_per_hour)
     rows = (await (await session.connection()).execute(CLAIM, values)).mappings().all()
     return [Claim(**row) for row in rows]
 
