@@ -1,5 +1,6 @@
 """Uploads take no more memory than the limit, and give all of it back, however they end."""
 
+import contextlib
 import tracemalloc
 import uuid
 from collections.abc import AsyncIterator
@@ -62,7 +63,22 @@ async def test_a_user_takes_half_of_the_memory_at_most() -> None:
             await receive(an_upload(MIB, 1), MANY, second)
 
         assert caught.value.reason == "too_many_uploads"
-        await receive(an_upload(MIB, MIB), MANY, other)
+        await receive(an_upload(MIB), MANY, other)
+
+
+async def test_users_who_take_all_that_they_can_leave_room_for_one_more() -> None:
+    memory = UploadMemory(64 * MIB)
+    with contextlib.ExitStack() as uploads:
+        for user_id in range(1, 5):
+            held = uploads.enter_context(memory.account(user_id))
+            with pytest.raises(errors.Unavailable):
+                await receive(an_upload(*[MIB] * 100), 100 * MIB, held)
+            with contextlib.suppress(errors.Unavailable):
+                while True:  # what the user got back at the refusal is held again
+                    held.add(MIB)
+
+        newcomer = uploads.enter_context(memory.account(5))
+        await receive(an_upload(MIB), MANY, newcomer)
 
 
 async def an_upload_by_id(harness: Harness, data: bytes) -> DirectUpload:

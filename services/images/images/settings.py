@@ -81,8 +81,8 @@ class Settings(ServiceSettings):
     such an item is refused until the next hour.
     """
     upload_memory_bytes: int = Field(default=UPLOAD_MEMORY_BYTES, ge=4 * contract.LARGEST_UPLOAD_BYTES)
-    """Limit for the bytes of uploads that this process has in memory, and twice that of one user. An upload
-    beyond it is refused. While a file is checked, it takes up to twice its size.
+    """Limit for the bytes of uploads that this process has in memory. A user may have as many of them as stay
+    free beside. An upload beyond that is refused. While a file is checked, it takes up to twice its size.
     """
     worker_silent_seconds: float = 20.0
     """A worker without a heartbeat for this long no longer owns its image. Set less than the ack wait."""

@@ -14,7 +14,8 @@ RETRY_AFTER_SECONDS = 10
 class UploadMemory:
     """Counts the bytes of all uploads that this process has in memory, up to `most_bytes`.
 
-    No user may take more than half of them.
+    No user may have more than what stays free beside: one user gets half of the bytes, each of two a third,
+    each of ten an eleventh. However many users hold uploads, one who comes later finds room.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -35,12 +36,13 @@ class UploadMemory:
             account.remove(account.used)
 
     def take(self, user_id: int, count: int) -> None:
-        """Count more bytes. Raise `Unavailable` if they would exceed a limit."""
-        if self._used_by[user_id] + count > self._most // 2:
-            raise errors.refused_for(RETRY_AFTER_SECONDS, refusals.TOO_MANY_UPLOADS)
-        if self.used + count > self._most:
-            raise errors.refused_for(RETRY_AFTER_SECONDS, refusals.UPLOADS_FULL)
-        self._used_by[user_id] += count
+        """Count more bytes. Raise `Unavailable` if the user would have more of them than stay free."""
+        own, used = self._used_by[user_id] + count, self.used + count
+        if own > self._most - used:
+            is_own_fault = own > used // 2
+            refusal = refusals.TOO_MANY_UPLOADS if is_own_fault else refusals.UPLOADS_FULL
+            raise errors.refused_for(RETRY_AFTER_SECONDS, refusal)
+        self._used_by[user_id] = own
 
     def give_back(self, user_id: int, count: int) -> None:
         self._used_by[user_id] -= count
