@@ -51,7 +51,8 @@ def find_server(
     if known := read_profile(environment) or local_stack(folder):
         return Server(known.url, token or environment.get("LOUPE_TOKEN") or known.token, known.found_in)
     raise NotConfigured(
-        "No server is known. Run `loupe login --server https://…`, or set LOUPE_URL and LOUPE_TOKEN."
+        "No server is known. Run `loupe login --server https://…`, or set LOUPE_URL and LOUPE_TOKEN. "
+        "A local Loupe is found while `make up` runs, from inside its clone."
     )
 
 

@@ -35,8 +35,8 @@ export const de: Texts = {
     have: "Sie haben ein Konto? Anmelden",
   },
   firstRun: {
-    title: "Das erste Konto anlegen",
-    fresh: "Diese Installation ist neu.",
+    title: "Das Konto des Betreibers anlegen",
+    fresh: "Noch betreibt niemand diese Installation.",
     explain: "Dieses Konto betreibt die Installation. Den Code zeigt make up; auch loupe-admin first-run gibt einen aus.",
     code: "Einmalcode",
   },

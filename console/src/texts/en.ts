@@ -34,8 +34,8 @@ export const en = {
     have: "You have an account? Sign in",
   },
   firstRun: {
-    title: "Make the first account",
-    fresh: "This installation is new.",
+    title: "Make the operator’s account",
+    fresh: "Nobody operates this installation yet.",
     explain: "This account runs the installation. The code is in the output of make up; loupe-admin first-run prints one too.",
     code: "One-time code",
   },

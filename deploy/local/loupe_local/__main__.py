@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from loupe_local import demo, image_lines, port_option
-from loupe_local.accounts import AccountFailed, first_run_code
+from loupe_local.accounts import AccountFailed, first_run_code, passwords
 from loupe_local.component import NotReady
 from loupe_local.error_lines import ErrorLines
 from loupe_local.follow import NoSuchLog, follow
@@ -35,12 +35,12 @@ INTERRUPTED = 130
 READY = """
 Loupe is ready at {api}{moved}
 
-{console}{first_run}  API reference  {api}/docs
-  mails          {mails}, one file each
-  operators      .venv/bin/loupe-admin --help
-  logs           {logs}; `make logs` follows them
+{console}  API reference  {api}/docs
   users          jane@example.com and omar@example.com, {quota}
   passwords      "passwords" in {script_file}
+  mails          {mails}, one file each
+  operators      .venv/bin/loupe-admin --help
+{first_run}  logs           {logs}; `make logs` follows them
 
   export API='{api}' TOKEN='{token}'
   curl --fail-with-body "$API/api/images/upscale" -H "Authorization: Bearer $TOKEN" \\
@@ -53,7 +53,11 @@ Loupe is ready at {api}{moved}
 Scripts find addresses and tokens in {script_file}. Ctrl-C stops everything.
 Each image that ends, and each thing that goes wrong, gets a line here.
 """
-FIRST_RUN = "  first run      code {code} for the first operator, at {api}/console\n"
+CONSOLE_LINES = """\
+  console        {api}/console
+  sign in        {email}, password {password}, unless you have changed it
+"""
+FIRST_RUN = "  first run      code {code} for the first operator, whose account the console makes\n"
 REFUSALS = (AlreadyRunning, NotReady, demo.DemoFailed, AccountFailed, MigrationFailed, PortRefused, NoSuchLog)
 """Errors whose message is for the person who started us."""
 
@@ -137,8 +141,8 @@ def print_ready(running: Stack, folder: Path, code: str) -> None:
     text = READY.format(
         api=running.api,
         moved=moved,
-        console=f"  console        {running.api}/console\n" if CONSOLE.is_dir() else "",
-        first_run=FIRST_RUN.format(code=code, api=running.api) if code else "",
+        console=_console_lines(running) if CONSOLE.is_dir() else "",
+        first_run=FIRST_RUN.format(code=code) if code else "",
         token=running.token,
         mails=_shown(running.stores.mails),
         logs=_shown(folder.absolute() / FOLDER_NAME),
@@ -147,6 +151,11 @@ def print_ready(running: Stack, folder: Path, code: str) -> None:
         script_file=_shown(folder.absolute().parent / "local.json"),
     )
     print(text, flush=True)
+
+
+def _console_lines(running: Stack) -> str:
+    email, password = next(iter(passwords(running.stores.supervisor.state).items()))
+    return CONSOLE_LINES.format(api=running.api, email=email, password=password)
 
 
 def _moved(running: Stack) -> str:

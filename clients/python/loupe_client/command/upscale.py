@@ -50,8 +50,9 @@ def upscale(
 ) -> int:
     """Upscale files, folders and links, or the picture on standard input (-).
 
-    Without -o the result of photo.jpg is photo@4x.jpg beside it, and that of the folder holiday is the folder
-    holiday@4x. What is done already is skipped, so that the same command goes on after an interruption.
+    Without -o the result of photo.jpg is photo@2x.jpg beside it, and that of the folder holiday is the folder
+    holiday@2x, or @4x with --scale 4. What is done already is skipped, so that the same command goes on after
+    an interruption.
     """
     options = {"scale": scale, "model": model, "format": output_format, "quality": quality, "fit": fit}
     options |= {"denoise": denoise, "strength": strength, "precision": precision, "metadata": metadata}
