@@ -75,7 +75,7 @@ async def test_the_first_account_of_a_fresh_installation_is_an_operator_who_runs
     page = visitor.page
     page.on("dialog", lambda dialog: dialog.accept())
     await visitor.open()
-    await page.get_by_role("link", name="Make the operator’s account").click()
+    await page.get_by_role("link", name="Make the operator's account").click()
     await page.get_by_label("One-time code").fill("guessed")
     await page.get_by_label("Your name").fill("Ada")
     await page.get_by_label("Email address").fill(f"{secrets.token_hex(6)}@example.com")

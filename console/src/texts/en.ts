@@ -34,7 +34,7 @@ export const en = {
     have: "You have an account? Sign in",
   },
   firstRun: {
-    title: "Make the operator’s account",
+    title: "Make the operator's account",
     fresh: "Nobody operates this installation yet.",
     explain: "This account runs the installation. The code is in the output of make up; loupe-admin first-run prints one too.",
     code: "One-time code",
