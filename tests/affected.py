@@ -3,7 +3,8 @@
 `pytest --changed-since REV` compares the working tree with that revision. A test file is affected if it has
 changed, or if it imports a changed module, directly or through other modules. It is also affected if it, or a
 module that it imports directly, names a changed file, and if tests in its folder read the changed file's
-folder. Tests that run the whole system come last, because any service may break them.
+folder: these come after all that import it. Tests come last that are affected only because they run the whole
+system.
 """
 
 import ast
@@ -41,8 +42,11 @@ READ_WHOLE = {
 
 What is not Python in `services/NAME` and in `tests/NAME` is read by `tests/NAME`.
 """
-STACK_DISTANCE = 100
-"""Distance of a test that is affected because it runs the whole system. Larger than any number of imports."""
+READER_DISTANCE, STACK_DISTANCE = 100, 200
+"""Distances of a test that names or reads a changed file, and of one that only runs the whole system.
+
+Both are larger than any number of imports.
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,14 +69,15 @@ class Selection:
         self._changed = changed_files(str(config.getoption("changed_since")))
         self._seconds = float(config.getoption("seconds") or 0)
         self._started = time.monotonic()
-        self._not_run = 0
+        self._not_run = list[pytest.Item]()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         distances = {path: distance(path, self._changed) for path in {item.path for item in items}}
         affected = [item for item in items if distances[item.path] is not None]
         config.hook.pytest_deselected(items=[item for item in items if distances[item.path] is None])
-        items[:] = sorted(affected, key=lambda item: distances[item.path] or 0)
+        affected.sort(key=lambda item: (distances[item.path] or 0, item.path not in self._changed))
+        items[:] = affected
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -83,7 +88,7 @@ class Selection:
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         if not self._seconds or time.monotonic() - self._started < self._seconds:
             return None
-        self._not_run += 1
+        self._not_run.append(item)
         return True
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -91,14 +96,22 @@ class Selection:
             terminalreporter.write_line("Nothing has changed: name an older revision with BASE=.")
         if self._not_run:
             terminalreporter.write_line(
-                f"The time was up: {self._not_run} more tests can be affected. `make test` runs all of them.",
+                f"The time was up: {len(self._not_run)} more tests can be affected. `make test` runs all.",
                 yellow=True,
             )
+        for name in self._changed_not_run():
+            terminalreporter.write_line(f"{name} has changed, and its tests did not all run.", red=True)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
+        if exitstatus == pytest.ExitCode.OK and self._changed_not_run():
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _changed_not_run(self) -> list[str]:
+        """Return the test files that have changed and did not run whole."""
+        return sorted({relative(item.path) for item in self._not_run if item.path in self._changed})
 
 
 def changed_files(revision: str, root: Path = ROOT) -> frozenset[Path]:
@@ -122,9 +135,12 @@ def changed_files(revision: str, root: Path = ROOT) -> frozenset[Path]:
 
 def distance(test: Path, changed: frozenset[Path]) -> int | None:
     """Return how many imports lead from a test file to the nearest change, or None if it is not affected."""
-    for steps, level in enumerate(levels(test)):
-        if level & changed or (steps < 2 and any(mentions(path, changed) for path in level)):
+    near = levels(test)
+    for steps, level in enumerate(near):
+        if level & changed:
             return steps
+    if any(mentions(path, changed) for level in near[:2] for path in level):
+        return READER_DISTANCE
     if relative(test).startswith(NEED_THE_STACK) and any(belongs_to_the_system(path) for path in changed):
         return STACK_DISTANCE
     return None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.affected import ROOT, STACK_DISTANCE, changed_files, distance, imports, levels
+from tests.affected import READER_DISTANCE, ROOT, STACK_DISTANCE, changed_files, distance, imports, levels
 
 LIMITS_TEST = ROOT / "tests" / "gateway" / "test_limits.py"
 
@@ -65,7 +65,7 @@ def test_a_changed_service_affects_the_tests_of_the_whole_system_last() -> None:
     ],
 )
 def test_a_changed_file_affects_the_tests_that_read_its_folder(test: str, changed: str) -> None:
-    assert distance_to(ROOT / test, changed) in (0, 1)
+    assert distance_to(ROOT / test, changed) == READER_DISTANCE
 
 
 def test_every_source_file_affects_a_test() -> None:

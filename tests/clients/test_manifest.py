@@ -53,3 +53,18 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_done(tmp_path: 
     with pytest.raises(PermissionError):
         why_left_out(closed)
     (tmp_path / "closed").chmod(0o700)  # else pytest could not remove it
+
+
+@pytest.mark.parametrize("names", [("a.heic", "a.jpg"), ("a.HEIC", "a.JPG"), ("a.heic", "b.jpg")])
+def test_a_result_keeps_the_name_of_its_original_whatever_else_becomes_a_jpeg(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+
+    naming = naming_of([str(tmp_path)], "big/", "@2x", None)
+    outputs = {item.shown: item.output.name for item in items_of([str(tmp_path)], naming, recursive=True)}
+
+    heic, jpeg = (outputs[str(tmp_path / name)] for name in names)
+    assert jpeg == names[1]
+    assert heic == ("a.jpg" if names[1] == "b.jpg" else f"{names[0]}.jpg")

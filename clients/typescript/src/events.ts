@@ -9,7 +9,7 @@ import { failureOf, type Query, type Transport } from "./transport.js";
 /** The server sends a comment every 15 seconds. After this silence the connection is dead. */
 const SILENT_MS = 60_000;
 
-/** The events to follow, and the position from which on. */
+/** The events to follow, and where to start. */
 export interface Following {
   /** The types, such as `["image.completed", "image.failed"]`. All by default. */
   types?: string[];
@@ -17,7 +17,7 @@ export interface Following {
   batchId?: number;
   /** The `id` of the last event that you know: those after it come first. */
   lastEventId?: string;
-  /** Called whenever the stream has begun: no later event is missed. */
+  /** Called at each connection. Events after it are not missed. */
   onOpen?: () => void;
   signal?: AbortSignal;
 }

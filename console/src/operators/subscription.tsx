@@ -4,7 +4,7 @@ import { operatorTexts } from "./texts";
 
 type ManagedUser = Operators["ManagedUser"];
 
-/** What belongs to a subscription beside its plan: all of it is set together with the plan. */
+/** A subscription without its plan. Both are saved together. */
 export interface Subscription {
   /** Days such as 2030-01-31, or empty texts. */
   ends: string;

@@ -65,7 +65,7 @@ class Store:
             return self.write(place, one, manager)
 
     def write(self, place: Place, one: Object, manager: str | None) -> Object:
-        """Store an object. A manager takes the fields that it changed; None: they have been taken before."""
+        """Store an object. A manager takes the fields that it changed. Without one, their owners stay."""
         with self.changed:
             kind, namespace, name = place
             before = self._objects.get(place)

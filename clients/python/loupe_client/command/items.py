@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from loupe_client.errors import InvalidInput
-from loupe_client.pictures import expected_suffix
+from loupe_client.pictures import expected_suffix, is_same_format
 from loupe_client.sources import is_link
 
 
@@ -79,6 +79,7 @@ def items_of(sources: Sequence[str], naming: Naming, *, recursive: bool) -> Iter
             yield from of_folder(path, naming, recursive=recursive, is_one_of_several=several)
         elif path.exists():
             target = placed(naming, naming.beside(path), Path(path.name))
+            target = target if naming.is_file else apart(path, target)
             yield Item(source, source, target, root_of(naming, target))
         else:
             raise InvalidInput(f"There is no file or folder {source}.")
@@ -98,7 +99,7 @@ def of_folder(folder: Path, naming: Naming, *, recursive: bool, is_one_of_severa
     left_out = os.path.realpath(root)
     try:
         for path in files_below(folder, left_out, recursive=recursive):
-            target = naming.within(place, path.relative_to(folder))
+            target = apart(path, naming.within(place, path.relative_to(folder)))
             yield Item(str(path), str(path), target, root, is_found=True)
     except OSError as error:
         raise InvalidInput(f"The folder {folder} cannot be read: {error.strerror}") from error
@@ -128,6 +129,19 @@ def placed(naming: Naming, beside: Path, name: Path) -> Path:
     if naming.output is None:
         return beside
     return naming.output if naming.is_file else naming.within(naming.output, name)
+
+
+def apart(source: Path, target: Path) -> Path:
+    """Return the path of the result with the suffix of its original, if another original has its name.
+
+    Beside `a.jpg`, the JPEG of `a.heic` is `a.heic.jpg`, whichever of them is sent first.
+    """
+    if is_same_format(source.suffix, target.suffix):
+        return target
+    others = (source.with_suffix(suffix) for suffix in (target.suffix, target.suffix.upper()))
+    if any(other.exists() for other in others):
+        return target.with_name(target.stem + source.suffix + target.suffix)
+    return target
 
 
 def root_of(naming: Naming, target: Path) -> Path:

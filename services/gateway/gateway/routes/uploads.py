@@ -31,7 +31,7 @@ REFUSALS = (
     refusals.TOO_MANY_UPLOADS,
     refusals.UPLOADS_FULL,
 )
-"""The refusals that only uploads have."""
+"""The refusals of an upload, beside those of every route."""
 FILE_SCHEMA: Json = {"type": "string", "format": "binary"}
 FIT = a_choice(
     "Fit",
@@ -84,8 +84,8 @@ BATCH_FORM = Form(
     file_field="images",
     file_parts=re.compile(r"images(\[[0-9]*\])?"),
     text_parts=(*OPTIONS, "name"),
-    largest_body_bytes=(MOST_BATCH_IMAGES + 1) * LARGEST_UPLOAD_BYTES
-    + FORM_OVERHEAD_BYTES,  # one file more, so that the error can name the number of files
+    # one file more, so that the error can name the number of files
+    largest_body_bytes=(MOST_BATCH_IMAGES + 1) * LARGEST_UPLOAD_BYTES + FORM_OVERHEAD_BYTES,
     most_files=MOST_BATCH_IMAGES,
     too_many_files=f"The images may not have more than {MOST_BATCH_IMAGES} items.",
 )

@@ -35,7 +35,7 @@ class Shapes:
 USUAL = Shapes((512,))
 SHAPES = {
     "waifu2x_photo_x2": Shapes((256, 512)),
-    # its overlap is large: a sixteenth of a tile of 256 would be left, and two fifths of one of 512
+    # the overlap is large: it leaves two fifths of a tile of 512, and only a sixteenth of one of 256
     "realesrgan_x4plus": Shapes((512,), batch=2, graphs=False),
     "realesrgan_x4plus_float": Shapes((256,), batch=2, graphs=False),
 }
