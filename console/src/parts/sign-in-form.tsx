@@ -43,7 +43,7 @@ export function SignInForm({ email: known = "" }: { email?: string }) {
       {code === "email_unverified" ? (
         <Unverified email={email} />
       ) : (
-        <Failure error={isFirstAsk ? undefined : withoutFields(action.error, "email", "otp")} />
+        <Failure error={isFirstAsk ? undefined : withoutFields(action.error, "email", "password", "otp")} />
       )}
       <button class="main-action" disabled={action.isRunning}>
         {t.action}
