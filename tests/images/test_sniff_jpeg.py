@@ -150,6 +150,12 @@ DAMAGED: dict[str, bytes] = {
     "profile with wrong numbers": with_segment(0xE2, b"ICC_PROFILE\0\7\7nonsense"),
     "pictures": with_segment(0xE2, b"MPF\0MM\0*\0\0\0\x08\0\1\xb0\1\0\4\0\0\0\1\0\0\0\2"),
     "photoshop": with_segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04"),
+    "photoshop without a size": with_segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0"),
+    "photoshop with a long name": with_segment(0xED, b"Photoshop 3.0\x008BIM\x03\xed\xff"),
+    "photoshop without a marker": with_segment(0xED, b"Photoshop 3.0\x008BIM\x03"),
+    "photoshop with a short resolution": with_segment(
+        0xED, b"Photoshop 3.0\x008BIM\x03\xed\0\0\0\0\0\x02\0\1"
+    ),
     "adobe": with_segment(0xEE, b"Adobe"),
     "comment": with_segment(0xFE, b"\xff\xd8\xff\xd9"),
     "bytes between": FILES["baseline"][:20] + b"junk\0" + FILES["baseline"][20:],

@@ -15,12 +15,12 @@ MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 START, END = b"\xff\xd8", b"\xff\xd9"
 START_OF_SCAN, START_OF_FRAME, RESTART_INTERVAL, APP1, APP2 = 0xDA, 0xC0, 0xDD, 0xE1, 0xE2
 PROGRESSIVE, LOSSLESS, HIERARCHICAL, JPEG_LS = 0xC2, 0xC3, 0xDE, 0xF7
-APPLICATION, COMMENT = range(0xE0, 0xF0), 0xFE
+APPLICATION, PHOTOSHOP, COMMENT = range(0xE0, 0xF0), 0xED, 0xFE
 NEEDED_METADATA = {
     0xE0: ((b"JFIF\0", 14),),
     APP1: ((b"Exif\0\0", 14), (b"http://ns.adobe.com/xap/1.0/\0", 30)),
     APP2: ((b"ICC_PROFILE\0", 15),),
-    0xED: ((b"Photoshop 3.0\0", 14),),
+    PHOTOSHOP: ((b"Photoshop 3.0\0", 14),),
     0xEE: ((b"Adobe", 12),),
 }
 """Names of segments that describe the picture, and how long they are at least."""

@@ -176,7 +176,22 @@ def _is_needed(marker: int, body: bytes) -> bool:
     if marker not in jpeg.APPLICATION:
         return marker != jpeg.COMMENT
     needed = jpeg.NEEDED_METADATA.get(marker, ())
-    return any(body.startswith(name) and len(body) >= shortest for name, shortest in needed)
+    is_needed = any(body.startswith(name) and len(body) >= shortest for name, shortest in needed)
+    return is_needed and (marker != jpeg.PHOTOSHOP or _has_whole_names(body))
+
+
+def _has_whole_names(body: bytes) -> bool:
+    """Return whether no resource of a Photoshop segment ends within its name, which Pillow cannot read."""
+    at = len(b"Photoshop 3.0\0")
+    while body[at : at + 4] == b"8BIM":
+        at += 6
+        if at >= len(body):
+            return False
+        at += 1 + body[at]
+        at += at % 2
+        at += 4 + int.from_bytes(body[at : at + 4])
+        at += at % 2
+    return True
 
 
 def read(data: bytes) -> Structure | None:
