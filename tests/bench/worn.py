@@ -33,8 +33,7 @@ DEFAULT = "`clean`, the default"
 BLOCK = 8
 """Side of JPEG's blocks."""
 BLOCKY = 2.0
-"""A place whose jumps at the borders of JPEG's blocks exceed those beside them by so many levels is worn out.
-"""
+"""Levels. A place is worn out if jumps at the borders of JPEG's blocks exceed those beside them by more."""
 
 
 async def ways(picture: Picture, size: Size, models: Models) -> dict[str, Image.Image]:

@@ -1,4 +1,4 @@
-"""What an installation decides about accounts, over REST: an auth with settings of its own."""
+"""The settings of accounts hold at the REST door. The tests share an auth with settings of its own."""
 
 from collections.abc import AsyncGenerator
 

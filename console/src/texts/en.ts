@@ -90,7 +90,7 @@ export const en = {
     precision: "Compute exactly (slower)",
     strength: "Strength: {n}",
     strengthOfRest: "Strength: {n} (rest: faithful)",
-    /** What models are best for, by their names. The API says it in English. */
+    /** The pictures that each model suits best, by its name. The API says it in English. */
     bestFor: {} as Record<string, string>,
     denoise: "Take away noise",
     denoiseByPicture: "As the picture needs",

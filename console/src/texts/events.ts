@@ -98,7 +98,7 @@ const de: Events = {
 
 interface Details {
   names: Readonly<Record<string, string>>;
-  /** What values mean, by the name of the detail. Other values are names or ids, and stay as they are. */
+  /** The meanings of values, by the name of the detail. Other values are names or ids, and stay as they are. */
   values: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 

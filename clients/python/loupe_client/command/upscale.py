@@ -51,8 +51,7 @@ def upscale(
     """Upscale files, folders and links, or the picture on standard input (-).
 
     Without -o the result of photo.jpg is photo@2x.jpg beside it, and that of the folder holiday is the folder
-    holiday@2x, or @4x with --scale 4. What is done already is skipped, so that the same command goes on after
-    an interruption.
+    holiday@2x, or @4x with --scale 4. The same command goes on after an interruption, and repeats nothing.
     """
     options = {"scale": scale, "model": model, "format": output_format, "quality": quality, "fit": fit}
     options |= {"denoise": denoise, "strength": strength, "precision": precision, "metadata": metadata}

@@ -32,7 +32,7 @@ EDGE_STEP, STRAIGHT_STEP = 24, 6
 CELL = 16
 """The side of a cell in pixels."""
 DARKEST, BRIGHTEST, LEAST_CELLS = 4, 251, 64
-"""Noise is measured where no pixel is nearly black or white, in at least so many cells."""
+"""Cells count whose pixels are all between the first two. With fewer cells, noise is not measured."""
 QUIETEST = 0.02
 """The share of cells with the least detail, which shows the noise."""
 
